@@ -1,0 +1,4 @@
+//! Prepaid credits for autonomous agents: bought over x402, spent one wallet signature a call.
+
+pub mod base;
+pub mod payment;

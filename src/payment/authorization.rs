@@ -1,0 +1,78 @@
+//! A signed promise to pay: EIP-3009 `TransferWithAuthorization`.
+
+use std::borrow::Cow;
+
+use alloy::{
+    primitives::{Address, B256, U256},
+    sol,
+    sol_types::{Eip712Domain, SolStruct},
+};
+
+use crate::base::{AssetId, Timestamp};
+
+/// The terms of one EIP-3009 transfer, as the payer signs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorization {
+    pub from: Address,
+    pub to: Address,
+    /// Base units of the token.
+    pub value: U256,
+    /// Unix seconds; usable strictly after this.
+    pub valid_after: u64,
+    /// Unix seconds; usable strictly before this.
+    pub valid_before: u64,
+    pub nonce: B256,
+}
+
+/// The EIP-712 domain of a token contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenDomain {
+    pub asset: AssetId,
+    pub name: String,
+    pub version: String,
+}
+
+sol! {
+    struct TransferWithAuthorization {
+        address from;
+        address to;
+        uint256 value;
+        uint256 validAfter;
+        uint256 validBefore;
+        bytes32 nonce;
+    }
+}
+
+impl Authorization {
+    /// The EIP-712 digest that the payer signs for the token of `domain`.
+    #[must_use]
+    pub fn digest(&self, domain: &TokenDomain) -> B256 {
+        let terms = TransferWithAuthorization {
+            from: self.from,
+            to: self.to,
+            value: self.value,
+            validAfter: U256::from(self.valid_after),
+            validBefore: U256::from(self.valid_before),
+            nonce: self.nonce,
+        };
+        terms.eip712_signing_hash(&Eip712Domain {
+            name: Some(Cow::Borrowed(&domain.name)),
+            version: Some(Cow::Borrowed(&domain.version)),
+            chain_id: Some(U256::from(domain.asset.network.chain_id())),
+            verifying_contract: Some(domain.asset.token),
+            salt: None,
+        })
+    }
+
+    /// When the authorization can no longer be used in a block.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(i64::try_from(self.valid_before).unwrap_or(i64::MAX))
+    }
+
+    /// When the authorization becomes usable.
+    #[must_use]
+    pub fn starts_at(&self) -> Timestamp {
+        Timestamp::from_seconds(i64::try_from(self.valid_after).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,17 @@
+//! The states of a payment and what moves it: facts in, next step out.
+//!
+//! Owns the EIP-3009 authorization, the one key under which a payment is counted, and the
+//! decision of what to do with it. The chain is the judge: a payment is credited or given up only
+//! on facts read from it. Knows nothing of RPC, databases, clocks or wire formats.
+
+mod authorization;
+mod fact;
+mod key;
+mod state;
+mod step;
+
+pub use authorization::{Authorization, TokenDomain};
+pub use fact::{AuthorizationFact, Inclusion};
+pub use key::PaymentKey;
+pub use state::PaymentState;
+pub use step::{Failure, Step, next_step};
