@@ -1,4 +1,5 @@
 //! Prepaid credits for autonomous agents: bought over x402, spent one wallet signature a call.
 
 pub mod base;
+pub mod ledger;
 pub mod payment;

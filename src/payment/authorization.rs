@@ -56,8 +56,8 @@ impl Authorization {
             nonce: self.nonce,
         };
         terms.eip712_signing_hash(&Eip712Domain {
-            name: Some(Cow::Borrowed(&domain.name)),
-            version: Some(Cow::Borrowed(&domain.version)),
+            name: Some(Cow::Owned(domain.name.clone())),
+            version: Some(Cow::Owned(domain.version.clone())),
             chain_id: Some(U256::from(domain.asset.network.chain_id())),
             verifying_contract: Some(domain.asset.token),
             salt: None,
