@@ -69,10 +69,10 @@ CREATE TABLE direct_calls (
     tool               TEXT    NOT NULL,
     action             TEXT    NOT NULL,
     settle_first       INTEGER NOT NULL,
-    -- SHA-256 of tool, action and the parameters' bytes, and the payment-identifier extension: a
-    -- repeat must bring the same of both.
+    -- SHA-256 of tool, action, payment-identifier and the parameters' bytes: a repeat must bring the
+    -- same, and must have an identifier, since the authorization is public once it settled.
     request_hash       BLOB    NOT NULL,
-    payment_identifier TEXT,
+    identified         INTEGER NOT NULL,
     stage              TEXT    NOT NULL,
     reply_status       INTEGER,
     reply_body         BLOB,

@@ -12,8 +12,8 @@ pub struct NewDirectCall {
     pub settle_first: bool,
     /// SHA-256 of what is asked: a repeat must ask the same.
     pub request_hash: [u8; 32],
-    /// x402's `payment-identifier` extension: a repeat must know it.
-    pub payment_identifier: Option<String>,
+    /// The payer sent x402's `payment-identifier` extension, which the hash covers.
+    pub identified: bool,
     /// Until when the reply is kept.
     pub replay_until: Timestamp,
 }
@@ -36,7 +36,7 @@ pub enum DirectStage {
 pub struct DirectCall {
     pub settle_first: bool,
     pub request_hash: [u8; 32],
-    pub payment_identifier: Option<String>,
+    pub identified: bool,
     pub stage: DirectStage,
     pub reply: Option<CallReply>,
 }

@@ -133,12 +133,12 @@ impl Command for AbandonDirectCalls {
                 "SELECT payment_id AS id FROM direct_calls JOIN payments ON payments.id = payment_id
                  WHERE state IN ('authorized', 'broadcast', 'confirmed')
                    AND (stage IN ('waiting', 'running')
-                        OR (stage = 'done' AND payment_identifier IS NULL))",
+                        OR (stage = 'done' AND NOT identified))",
             ),
             Some(id) => sqlx::query(
                 "SELECT payment_id AS id FROM direct_calls JOIN payments ON payments.id = payment_id
-                 WHERE payment_id = ? AND payment_identifier IS NULL
-                   AND state IN ('authorized', 'broadcast') AND stage = 'done'",
+                 WHERE payment_id = ? AND NOT identified
+                   AND state IN ('authorized', 'broadcast') AND stage IN ('waiting', 'done')",
             )
             .bind(id.to_string()),
         }

@@ -96,7 +96,7 @@ async fn insert_call(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO direct_calls (payment_id, tool, action, settle_first, request_hash,
-            payment_identifier, stage, expires_ms, created_ms)
+            identified, stage, expires_ms, created_ms)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(payment.id.to_string())
@@ -104,7 +104,7 @@ async fn insert_call(
     .bind(call.action.as_str())
     .bind(call.settle_first)
     .bind(call.request_hash.as_slice())
-    .bind(call.payment_identifier.as_deref())
+    .bind(call.identified)
     .bind(if call.settle_first {
         "waiting"
     } else {

@@ -142,7 +142,7 @@ pub(super) fn direct_call(row: &SqliteRow) -> Result<DirectCall, StoreError> {
     Ok(DirectCall {
         settle_first: row.try_get("settle_first")?,
         request_hash: bytes(row, "request_hash")?,
-        payment_identifier: row.try_get("payment_identifier")?,
+        identified: row.try_get("identified")?,
         stage,
         reply,
     })
