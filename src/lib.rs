@@ -5,3 +5,4 @@ pub mod base;
 pub mod ledger;
 pub mod payment;
 pub mod store;
+pub mod upstream;
