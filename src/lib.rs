@@ -3,3 +3,4 @@
 pub mod base;
 pub mod ledger;
 pub mod payment;
+pub mod x402;
