@@ -6,3 +6,4 @@ pub mod ledger;
 pub mod payment;
 pub mod store;
 pub mod upstream;
+pub mod x402;

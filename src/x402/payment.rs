@@ -1,0 +1,141 @@
+//! From the value of a payment header to a signed payment.
+
+use alloy::primitives::{Address, B256, U256};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{X402_VERSION, decode_header, extension, field::Field};
+use crate::{base::NetworkId, payment::Authorization};
+
+/// The largest payment header that is read.
+pub const PAYMENT_HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest signature that is read: contract wallets send more than 65 bytes.
+pub const SIGNATURE_BYTES_MAX: usize = 4 * 1024;
+
+const SCHEME_CHARS_MAX: usize = 64;
+
+/// A payment as a client sent it. Well-formed, and nothing more: whether it matches an offer, who
+/// signed it and whether it can be paid is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedPayment {
+    pub scheme: String,
+    pub network: NetworkId,
+    /// Absent where the client names `scheme` and `network` only: the asset is then the one under
+    /// whose domain `authorization.from` recovers.
+    pub terms: Option<AcceptedTerms>,
+    pub authorization: Authorization,
+    pub signature: Vec<u8>,
+    pub payment_identifier: Option<String>,
+}
+
+/// The entry of `accepts` that the client says it pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedTerms {
+    pub asset: Address,
+    pub pay_to: Address,
+    /// Base units of the asset.
+    pub amount: U256,
+}
+
+/// Why a payment header cannot be read. Each message completes "the payment header …".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PaymentHeaderError {
+    #[error("is larger than {bytes_max} bytes")]
+    TooLarge { bytes_max: usize },
+    #[error("is not base64")]
+    NotBase64,
+    #[error("does not hold the JSON that is expected: {reason}")]
+    NotJson { reason: String },
+    #[error("does not hold a JSON object")]
+    NotAnObject,
+    #[error("speaks another x402 version than {X402_VERSION}; pay an entry of `accepts`")]
+    UnsupportedVersion,
+    #[error("lacks {pointer}")]
+    MissingField { pointer: String },
+    #[error("has a bad {pointer}: it {reason}")]
+    BadField { pointer: String, reason: String },
+}
+
+impl SignedPayment {
+    /// Reads the value of `PAYMENT-SIGNATURE` or one of its aliases. The version is the payload's.
+    ///
+    /// # Errors
+    /// When the header is too large, is not base64 of a JSON object, speaks another version, or
+    /// lacks or misspells a field.
+    pub fn from_header(header: &str) -> Result<Self, PaymentHeaderError> {
+        let document: Value = decode_header(header, PAYMENT_HEADER_BYTES_MAX)?;
+        if !document.is_object() {
+            return Err(PaymentHeaderError::NotAnObject);
+        }
+        let outer = Field::root(&document);
+        let payload = outer.find("paymentPayload");
+        let payload = payload.as_ref().unwrap_or(&outer);
+        check_version(&outer, payload)?;
+        let (offer, terms) =
+            if payload.find("accepted").is_none() && payload.find("scheme").is_some() {
+                (payload.clone(), None)
+            } else {
+                let accepted = payload.get("accepted")?;
+                let terms = accepted_terms(&accepted)?;
+                (accepted, Some(terms))
+            };
+        let proof = payload.get("payload")?;
+        Ok(Self {
+            scheme: scheme(&offer)?,
+            network: offer.get("network")?.parse()?,
+            terms,
+            authorization: authorization(&proof.get("authorization")?)?,
+            signature: proof.get("signature")?.bytes(SIGNATURE_BYTES_MAX)?,
+            payment_identifier: extension::payment_identifier(payload)?,
+        })
+    }
+}
+
+/// A wrapped payload may name the version within, outside, or both.
+fn check_version(outer: &Field<'_>, payload: &Field<'_>) -> Result<(), PaymentHeaderError> {
+    let version = match payload.find("x402Version") {
+        Some(version) => version,
+        None => outer.get("x402Version")?,
+    };
+    let number = version.value().as_u64();
+    let number = number.ok_or_else(|| version.bad("is not a whole number"))?;
+    if number != u64::from(X402_VERSION) {
+        return Err(PaymentHeaderError::UnsupportedVersion);
+    }
+    Ok(())
+}
+
+fn scheme(offer: &Field<'_>) -> Result<String, PaymentHeaderError> {
+    let scheme = offer.get("scheme")?;
+    let text = scheme.text()?;
+    if text.len() > SCHEME_CHARS_MAX {
+        return Err(scheme.bad("is not the name of a scheme"));
+    }
+    Ok(text.to_owned())
+}
+
+fn accepted_terms(accepted: &Field<'_>) -> Result<AcceptedTerms, PaymentHeaderError> {
+    Ok(AcceptedTerms {
+        asset: accepted.get("asset")?.address()?,
+        pay_to: accepted.get("payTo")?.address()?,
+        amount: accepted.get("amount")?.uint256()?,
+    })
+}
+
+fn authorization(field: &Field<'_>) -> Result<Authorization, PaymentHeaderError> {
+    let nonce = field.get("nonce")?;
+    let nonce_bytes = nonce.bytes(B256::len_bytes())?;
+    Ok(Authorization {
+        from: field.get("from")?.address()?,
+        to: field.get("to")?.address()?,
+        value: field.get("value")?.uint256()?,
+        valid_after: field.get("validAfter")?.seconds()?,
+        valid_before: field.get("validBefore")?.seconds()?,
+        nonce: B256::try_from(nonce_bytes.as_slice())
+            .map_err(|_| nonce.bad("is not 32 bytes in hexadecimal"))?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
