@@ -32,7 +32,7 @@ use lru::LruCache;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use buy::{BuyAnswer, BuyError, BuyRequest, Purchase};
-pub use call::{Binding, CallAnswer, CallError, SignedCall};
+pub use call::{Binding, CallAnswer, CallError, SignatureProblem, SignedCall};
 pub use clock::Clock;
 pub use direct_call::{DirectAnswer, DirectError, DirectRequest, PaidCall};
 pub use payment_check::{PaymentProblem, Reason};
@@ -129,7 +129,9 @@ impl Service {
         self.0.tasks.close();
     }
 
-    fn stopping(&self) -> bool {
+    /// Whether the service was told to stop.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
         self.0.stop.is_cancelled()
     }
 
@@ -157,7 +159,9 @@ impl Service {
         self.networks().iter().find(|network| network.id() == id)
     }
 
-    fn now(&self) -> Timestamp {
+    /// The wall clock, as `app` reads it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.0.parts.clock.now()
     }
 }

@@ -4,9 +4,9 @@ use alloy::primitives::U256;
 use serde_json::Map;
 use thiserror::Error;
 
-use super::Service;
+use super::{Service, Settings};
 use crate::{
-    base::{AgentAddress, Credits, NetworkId, Slug},
+    base::{AgentAddress, AssetId, Credits, NetworkId, Slug},
     chain::{Asset, Network},
     upstream::{Action, Tool},
     x402::{
@@ -24,8 +24,10 @@ const DIRECT_THINKING_SECONDS: u64 = 30;
 /// Why an amount of credits is not sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum QuoteError {
-    #[error("credits are sold in multiples of {step}, from {min} to {max}")]
-    NotAMultiple { step: Credits, min: Credits, max: Credits, suggested: Credits },
+    #[error("must be a multiple of {step} credits; {suggested} is the nearest above")]
+    NotAMultiple { step: Credits, suggested: Credits },
+    #[error("must be from {min} to {max} credits")]
+    OutOfRange { min: Credits, max: Credits },
     #[error("no configured network is {0}")]
     UnknownNetwork(NetworkId),
 }
@@ -57,16 +59,17 @@ impl Service {
     /// # Errors
     /// With the nearest amount that is sold.
     pub fn check_amount(&self, credits: Credits) -> Result<(), QuoteError> {
-        let settings = self.settings();
-        let (step, min, max) = (settings.step, settings.min, settings.max);
-        let whole = credits.units() % step.units() == 0;
-        if whole && min <= credits && credits <= max {
-            return Ok(());
+        let Settings { step, min, max, .. } = *self.settings();
+        let over = credits.units() % step.units();
+        if over != 0 {
+            let up = credits.units().checked_add(step.units() - over);
+            let suggested = up.map_or(max, Credits::from_units).clamp(min, max);
+            return Err(QuoteError::NotAMultiple { step, suggested });
         }
-        let steps_up = credits.units() / step.units() + i64::from(!whole);
-        let up = steps_up.checked_mul(step.units()).map_or(max, Credits::from_units);
-        let suggested = up.clamp(min, max);
-        Err(QuoteError::NotAMultiple { step, min, max, suggested })
+        if credits < min || max < credits {
+            return Err(QuoteError::OutOfRange { min, max });
+        }
+        Ok(())
     }
 
     /// The ways to pay `credits`, on one network if the client names it.
@@ -150,6 +153,14 @@ impl Service {
         let extension = (PAYMENT_IDENTIFIER.to_owned(), payment_identifier_offer());
         quote.extensions = Some(Map::from_iter([extension]));
         quote
+    }
+
+    /// The symbol of a configured asset.
+    #[must_use]
+    pub fn symbol(&self, asset: AssetId) -> Option<String> {
+        let assets = self.network(asset.network)?.assets();
+        let asset = assets.iter().find(|known| known.token == asset.token)?;
+        Some(asset.symbol.clone())
     }
 
     /// Where an action is called.

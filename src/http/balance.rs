@@ -1,0 +1,91 @@
+//! `POST /api/external/credits/balance`.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{ConnectInfo, State},
+    http::HeaderMap,
+};
+
+use super::{
+    House,
+    amounts::CreditsNumber,
+    body, call,
+    documents::{BalanceDocument, GrantDocument, SignedRequest},
+    fields::Fields,
+    problem::Problem,
+    session::rfc3339,
+};
+use crate::{
+    auth::Caller,
+    base::{AgentAddress, Credits, Timestamp},
+    store::Balance,
+};
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Read a balance
+///
+/// Signed with `action:balance`, `product:-` and an empty payload.
+#[utoipa::path(
+    post,
+    path = "/api/external/credits/balance",
+    tag = "credits",
+    request_body = SignedRequest,
+    responses(
+        (status = 200, body = BalanceDocument),
+        (status = 400, description = "INVALID_REQUEST"),
+        (status = 401, description = "EXTERNAL_SIGNATURE_*"),
+    )
+)]
+pub(super) async fn read(
+    State(house): State<House>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<BalanceDocument>, Problem> {
+    let bytes = body::read(&headers, body, house.limits).await?;
+    let node = body::parse(&bytes)?;
+    let mut fields = Fields::of(&node)?;
+    let signed = call::SignedFields::read(&mut fields);
+    let signed = fields.all(signed)?;
+    let caller = Caller {
+        wallet: signed.wallet,
+        session_nonce: signed.session_nonce,
+        request_id: &signed.request_id,
+    };
+    house.check_failures(peer.ip())?;
+    match house.service.balance(caller, signed.signature).await {
+        Ok(balance) => Ok(Json(document(signed.wallet, balance, house.service.now()))),
+        Err(error) => Err(call::problem(&house, peer.ip(), error)),
+    }
+}
+
+fn document(wallet: AgentAddress, balance: Balance, now: Timestamp) -> BalanceDocument {
+    let Balance { total, held, mut grants } = balance;
+    grants.sort_by(crate::ledger::Grant::spending_order);
+    let expiration = grants.iter().filter_map(|grant| grant.expires_at).min();
+    BalanceDocument {
+        success: true,
+        wallet_address: wallet.to_string(),
+        balance_credits: CreditsNumber(total),
+        held_credits: CreditsNumber(held),
+        available_credits: CreditsNumber(total.checked_sub(held).unwrap_or(Credits::ZERO)),
+        balance_usd: total.usd(),
+        expiration: expiration.map(rfc3339),
+        expires_in_days: expiration
+            .map(|at| (at.seconds() - now.seconds()).div_euclid(SECONDS_PER_DAY)),
+        grants: grants
+            .iter()
+            .map(|grant| GrantDocument {
+                source: grant.source.as_str(),
+                priority: grant.priority,
+                remaining_credits: CreditsNumber(grant.remaining),
+                held_credits: CreditsNumber(grant.held),
+                expires_at: grant.expires_at.map(rfc3339),
+            })
+            .collect(),
+    }
+}

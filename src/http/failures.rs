@@ -1,0 +1,93 @@
+//! A budget of failed signatures for each peer. Recovery is the dearest thing that a stranger can
+//! make the service do, so who fails too often is not tried again for a while.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    num::{NonZeroU32, NonZeroUsize},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use lru::LruCache;
+
+/// Peers that are remembered; the one not seen for longest is forgotten first.
+const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");
+const WINDOW: Duration = Duration::from_secs(60);
+
+pub(super) struct FailureBudget {
+    per_minute: u32,
+    peers: Mutex<LruCache<IpAddr, Window>>,
+}
+
+#[derive(Clone, Copy)]
+struct Window {
+    began: Instant,
+    failures: u32,
+}
+
+impl FailureBudget {
+    pub(super) fn new(per_minute: NonZeroU32) -> Self {
+        Self { per_minute: per_minute.get(), peers: Mutex::new(LruCache::new(PEERS_MAX)) }
+    }
+
+    /// How long a peer must wait before another signature of its is looked at.
+    pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = peers.get(&network(peer))?;
+        let left = WINDOW.checked_sub(now.duration_since(window.began))?;
+        (window.failures >= self.per_minute && !left.is_zero()).then_some(left)
+    }
+
+    pub(super) fn record(&self, peer: IpAddr, now: Instant) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Window { began: now, failures: 0 };
+        let window = peers.get_or_insert_mut(network(peer), || fresh);
+        if now.duration_since(window.began) >= WINDOW {
+            *window = fresh;
+        }
+        window.failures = window.failures.saturating_add(1);
+    }
+}
+
+/// One host usually has a whole /64 of IPv6.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(mapped) => mapped.into(),
+            None => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_waits_once_its_budget_is_spent_and_only_that_peer() {
+        let budget = FailureBudget::new(NonZeroU32::new(2).unwrap());
+        let start = Instant::now();
+        let [peer, other]: [IpAddr; 2] = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        budget.record(peer, start);
+        assert_eq!(budget.wait(peer, start), None);
+        budget.record(peer, start);
+        assert_eq!(budget.wait(peer, start), Some(WINDOW));
+        assert_eq!(budget.wait(other, start), None);
+        let later = start + WINDOW;
+        assert_eq!(budget.wait(peer, later), None, "the window is over");
+        budget.record(peer, later);
+        assert_eq!(budget.wait(peer, later), None, "a new window begins");
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_share_a_budget() {
+        let budget = FailureBudget::new(NonZeroU32::MIN);
+        let now = Instant::now();
+        budget.record("2001:db8::1".parse().unwrap(), now);
+        assert!(budget.wait("2001:db8::2".parse().unwrap(), now).is_some());
+        assert!(budget.wait("2001:db8:0:1::1".parse().unwrap(), now).is_none());
+        budget.record("::ffff:10.0.0.1".parse().unwrap(), now);
+        assert!(budget.wait("10.0.0.1".parse().unwrap(), now).is_some());
+    }
+}

@@ -1,0 +1,32 @@
+//! Whether the process lives, and whether it can serve.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde_json::{Value, json};
+
+use super::{House, problem::Problem};
+
+/// Is the process alive?
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200)))]
+pub(super) async fn live() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Can it serve?
+///
+/// The store takes writes, and every network's node answers for the right chain.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    responses((status = 200), (status = 503, description = "UNAVAILABLE"))
+)]
+pub(super) async fn ready(State(house): State<House>) -> Result<Json<Value>, Problem> {
+    if house.service.stopping() {
+        let detail = "the server is stopping";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail));
+    }
+    match house.service.check_ready().await {
+        Ok(()) => Ok(Json(json!({ "status": "ready" }))),
+        Err(error) => Err(Problem::unavailable(&error)),
+    }
+}

@@ -1,0 +1,79 @@
+//! HTTP: a router for each resource, and the only place that knows axum.
+//!
+//! Reads requests into domain values, hands them to the service's verbs, and phrases the answers:
+//! [`problem`] for every error, `amounts` for money, `documents` for the bodies. Decides nothing
+//! about money. A request's work runs detached from its connection, so that a client that hangs up
+//! changes nothing.
+
+mod amounts;
+mod balance;
+mod body;
+mod call;
+mod catalogue;
+mod direct;
+mod documents;
+mod failures;
+mod fields;
+mod health;
+mod layers;
+mod openapi;
+mod payment_header;
+mod problem;
+mod purchase;
+mod session;
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use axum::Router;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::SwaggerUi;
+
+pub use openapi::document as openapi_document;
+
+use crate::service::Service;
+
+/// Limits of the door, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    pub request_bytes_max: usize,
+    /// Requests that run at once; more are told to come back.
+    pub in_flight_max: usize,
+    /// Signatures that do not verify, for each peer.
+    pub failed_signatures_per_minute: NonZeroU32,
+    /// How long a client may take to send its body.
+    pub body_timeout: Duration,
+}
+
+/// What every handler has at hand.
+#[derive(Clone)]
+struct House {
+    service: Service,
+    limits: HttpLimits,
+    failures: Arc<failures::FailureBudget>,
+}
+
+/// The whole of the API, ready to be served with the peers' addresses as connect info.
+pub fn router(service: Service, limits: HttpLimits) -> Router {
+    let failures = failures::FailureBudget::new(limits.failed_signatures_per_minute);
+    let house = House { service, limits, failures: Arc::new(failures) };
+    let (router, api) = api().split_for_parts();
+    let router = router
+        .with_state(house)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", api));
+    layers::wrap(router, limits)
+}
+
+fn api() -> OpenApiRouter<House> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(catalogue::list))
+        .routes(routes!(catalogue::one))
+        .routes(routes!(session::open))
+        .routes(routes!(session::open_alias))
+        .routes(routes!(balance::read))
+        .routes(routes!(purchase::buy))
+        .routes(routes!(purchase::status))
+        .routes(routes!(call::invoke))
+        .routes(routes!(call::invoke_product))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+}

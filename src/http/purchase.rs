@@ -1,0 +1,174 @@
+//! `POST /api/external/credits/purchase`, and the status of a purchase.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    House,
+    amounts::CreditsNumber,
+    body,
+    direct::{accepted, payment_required, replay, settled, transaction},
+    documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument},
+    fields::{FieldProblem, Fields},
+    payment_header,
+    problem::Problem,
+};
+use crate::{
+    auth::json::Node,
+    base::PurchaseId,
+    service::{BuyAnswer, BuyError, BuyRequest, Purchase, QuoteError},
+};
+
+const LABEL_CHARS_MAX: usize = 128;
+
+/// Buy credits
+///
+/// Without a payment header: 402 with x402 offers, one for each network and asset. With one: the
+/// purchase. The same authorization, sent again, returns the first purchase.
+#[utoipa::path(
+    post,
+    path = "/api/external/credits/purchase",
+    tag = "credits",
+    request_body = PurchaseRequest,
+    params(("PAYMENT-SIGNATURE" = Option<String>, Header, description = "x402 payment, base64; also X-PAYMENT or PAYMENT")),
+    responses(
+        (status = 200, body = PurchaseDocument),
+        (status = 202, body = super::documents::SettlingDocument),
+        (status = 400, description = "INVALID_REQUEST, CREDITS_NOT_A_MULTIPLE, INVALID_PAYMENT"),
+        (status = 402, description = "An x402 PaymentRequired document"),
+        (status = 409, description = "The authorization was used for a direct call"),
+    )
+)]
+pub(super) async fn buy(
+    State(house): State<House>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let bytes = body::read(&headers, body, house.limits).await?;
+    let mut request = {
+        let node = body::parse(&bytes)?;
+        read(&node)?
+    };
+    request.payment = payment_header::payment(&headers)?;
+    let service = house.service.clone();
+    let work = async move {
+        match house.service.buy(request).await {
+            Ok(BuyAnswer::Credited(purchase)) => Ok(credited(&purchase)),
+            Ok(BuyAnswer::Settling(payment)) => Ok(accepted(
+                &house,
+                payment.id,
+                "the payment is being settled; nothing more needs to be sent",
+            )),
+            Err(error) => phrase(error),
+        }
+    };
+    service.detached(work).await.map_err(|_| Problem::internal())?
+}
+
+fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
+    let mut fields = Fields::of(node)?;
+    let wallet = fields.required("wallet_address");
+    let credits = fields.whole_credits("credits");
+    if fields.optional_text("payment_method").is_some_and(|method| method != "x402") {
+        fields.refuse("payment_method", "must be \"x402\"");
+    }
+    let label = fields.optional_text("request_id").map(str::to_owned);
+    if label.as_ref().is_some_and(|label| label.chars().count() > LABEL_CHARS_MAX) {
+        fields.refuse("request_id", format!("must be at most {LABEL_CHARS_MAX} characters"));
+    }
+    let payer = fields.optional("payer_wallet_address");
+    let sponsor_signature = fields.optional("sponsor_signature");
+    let network = fields.optional("network");
+    if fields.member("transaction_hash").is_some() {
+        fields.refuse("transaction_hash", "is not taken: send an x402 payment header");
+    }
+    let read = wallet.zip(credits);
+    let (wallet, credits) = fields.all(read)?;
+    Ok(BuyRequest { wallet, credits, label, payer, sponsor_signature, network, payment: None })
+}
+
+fn credited(purchase: &Purchase) -> Response {
+    let Purchase { payment, balance } = purchase;
+    let document = PurchaseDocument {
+        success: true,
+        purchase_id: payment.id.to_string(),
+        status: payment.state.as_str(),
+        wallet_address: balance.map(|_| payment.wallet.to_string()),
+        credits_purchased: CreditsNumber(payment.credits),
+        balance_credits: balance.map(CreditsNumber),
+        balance_usd: balance.map(crate::base::Credits::usd),
+        transaction: transaction(payment),
+        network: payment.asset.network.to_string(),
+    };
+    let mut response = Json(document).into_response();
+    for (name, value) in payment_header::response(&settled(payment)) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+fn phrase(error: BuyError) -> Result<Response, Problem> {
+    match error {
+        BuyError::PaymentRequired(quote) => Ok(payment_required(&quote, None)),
+        BuyError::Refused { response, quote, .. } => Ok(payment_required(&quote, Some(&response))),
+        BuyError::Quote(error) => Err(quote_problem(&error)),
+        BuyError::Replay { id, state } => Err(replay(id, state)),
+        BuyError::Unavailable(reason) => Err(Problem::unavailable(&reason)),
+    }
+}
+
+fn quote_problem(error: &QuoteError) -> Problem {
+    match error {
+        QuoteError::NotAMultiple { suggested, .. } => {
+            Problem::new(StatusCode::BAD_REQUEST, "CREDITS_NOT_A_MULTIPLE", error.to_string())
+                .with("suggested_credits", &CreditsNumber(*suggested))
+                .with("errors", &[FieldProblem::new("/credits", error.to_string())])
+        }
+        QuoteError::OutOfRange { .. } => {
+            Problem::fields(vec![FieldProblem::new("/credits", error.to_string())])
+        }
+        QuoteError::UnknownNetwork(_) => {
+            Problem::fields(vec![FieldProblem::new("/network", error.to_string())])
+        }
+    }
+}
+
+/// Read the status of a purchase
+///
+/// The id is the buyer's secret.
+#[utoipa::path(
+    get,
+    path = "/api/external/credits/purchases/{id}",
+    tag = "credits",
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = PurchaseStatusDocument),
+        (status = 404, description = "PURCHASE_NOT_FOUND"),
+    )
+)]
+pub(super) async fn status(
+    State(house): State<House>,
+    Path(id): Path<String>,
+) -> Result<Json<PurchaseStatusDocument>, Problem> {
+    let not_found = || {
+        let detail = "there is no purchase with this id";
+        Problem::new(StatusCode::NOT_FOUND, "PURCHASE_NOT_FOUND", detail)
+    };
+    let id: PurchaseId = id.parse().map_err(|_| not_found())?;
+    let payment = house.service.purchase(id).await.map_err(|error| Problem::unavailable(&error))?;
+    let payment = payment.ok_or_else(not_found)?;
+    Ok(Json(PurchaseStatusDocument {
+        success: true,
+        purchase_id: payment.id.to_string(),
+        status: payment.state.as_str(),
+        credits: CreditsNumber(payment.credits),
+        transaction: payment.transaction.map(|hash| format!("{hash:#x}")),
+        network: payment.asset.network.to_string(),
+        reason: payment.reason,
+    }))
+}
