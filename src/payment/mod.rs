@@ -5,12 +5,14 @@
 //! on facts read from it. Knows nothing of RPC, databases, clocks or wire formats.
 
 mod authorization;
+mod confirmations;
 mod fact;
 mod key;
 mod state;
 mod step;
 
 pub use authorization::{Authorization, TokenDomain};
+pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
 pub use state::PaymentState;
