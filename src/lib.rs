@@ -1,5 +1,6 @@
 //! Prepaid credits for autonomous agents: bought over x402, spent one wallet signature a call.
 
+pub mod app;
 pub mod auth;
 pub mod base;
 pub mod ledger;

@@ -1,12 +1,14 @@
-//! How deep a transaction must lie before the books follow it.
+//! How deep a payment must lie before it is money.
 
-/// What an operator asks of a block before its facts count.
+use std::num::NonZeroU64;
+
+/// What an operator takes as confirmed on a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmations {
-    /// This many blocks, the including one among them.
-    Blocks(u64),
-    /// The node's `safe` block or an ancestor of it.
+    /// So many blocks, the payment's own among them: 1 is the head of the chain.
+    Blocks(NonZeroU64),
+    /// The block that the node names `safe`.
     Safe,
-    /// The node's `finalized` block or an ancestor of it.
+    /// The block that the node names `finalized`.
     Finalized,
 }

@@ -197,7 +197,7 @@ fn append_query(url: &mut Url, parameters: &[u8]) -> Result<(), ToolError> {
 fn classify(error: reqwest::Error) -> ToolError {
     let first: &(dyn Error + 'static) = &error;
     let mut causes = iter::successors(Some(first), |&cause| cause.source());
-    if causes.any(|cause| cause.is::<PrivateAddress>()) {
+    if causes.any(<dyn Error>::is::<PrivateAddress>) {
         return ToolError::PrivateAddress;
     }
     // The URL may hold a client's parameters, and errors are logged.

@@ -48,22 +48,26 @@ fn is_public(address: IpAddr) -> bool {
 
 /// After IANA's registry of special-purpose IPv4 addresses.
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    match (a, b, c) {
+    !matches!(
+        address.octets(),
         // This network, private, loopback, and everything from multicast up.
-        (0 | 10 | 127 | 224.., _, _) => false,
-        // Shared by carriers; link-local, where clouds keep their metadata.
-        (100, 64..=127, _) | (169, 254, _) => false,
-        // Private.
-        (172, 16..=31, _) | (192, 168, _) => false,
-        // Protocol assignments, documentation, 6to4 relays, benchmarks.
-        (192, 0, 0 | 2) | (192, 88, 99) | (198, 18..=19, _) => false,
-        (198, 51, 100) | (203, 0, 113) => false,
-        _ => true,
-    }
+        [0 | 10 | 127 | 224.., ..]
+            // Private.
+            | [172, 16..=31, ..]
+            | [192, 168, ..]
+            // Shared by carriers; link-local, where clouds keep their metadata.
+            | [100, 64..=127, ..]
+            | [169, 254, ..]
+            // Protocol assignments, 6to4 relays, benchmarks, documentation.
+            | [192, 0, 0 | 2, _]
+            | [192, 88, 99, _]
+            | [198, 18..=19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+    )
 }
 
-/// After IANA's registry of special-purpose IPv6 addresses. Only 2000::/3 is given out at all.
+/// After IANA's registry of special-purpose IPv6 addresses. Only `2000::/3` is given out at all.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     match segments {
@@ -73,7 +77,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
         // Protocol assignments with Teredo, documentation, 6to4, documentation again.
-        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x2002, ..] | [0x3fff, ..] => false,
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x2002 | 0x3fff, ..] => false,
         [first, ..] => (0x2000..=0x3fff).contains(&first),
     }
 }

@@ -1,0 +1,204 @@
+//! The configuration that the service runs on: every value checked, in the types of the house.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    network::{self, Network},
+    problems::{Problem, Problems},
+    raw,
+    server::{self, Server},
+    tool,
+};
+use crate::{base::Credits, upstream::Catalogue};
+
+const DAY_SECONDS: i64 = 86_400;
+const YEAR_SECONDS: i64 = 365 * DAY_SECONDS;
+/// The longest that an authorization may be valid (protocol, section 3).
+const QUOTE_SECONDS_MAX: i64 = 3_600;
+/// The largest purchase, in credits: ten million dollars.
+const PURCHASE_CREDITS_MAX: i64 = 1_000_000_000;
+const KIB: usize = 1_024;
+const MIB: usize = 1_024 * KIB;
+
+/// A whole, checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub server: Server,
+    /// `sqlite://…`.
+    pub database_url: String,
+    pub keys_directory: PathBuf,
+    pub session: Session,
+    pub purchase: Purchase,
+    pub limits: Limits,
+    pub networks: Vec<Network>,
+    pub catalogue: Catalogue,
+}
+
+/// How long signatures and answers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub lifetime_seconds: i64,
+    /// How long beyond its session's expiry a stored reply is kept.
+    pub replay_seconds: i64,
+}
+
+/// What can be bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purchase {
+    /// Purchases are multiples of it; so are the bounds.
+    pub step: Credits,
+    pub min: Credits,
+    pub max: Credits,
+    pub quote_seconds: i64,
+    pub settle_wait: Duration,
+    pub plain_transfers: PlainTransfers,
+}
+
+/// What becomes of a plain transfer to `pay_to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainTransfers {
+    /// It waits for its sender's claim.
+    Claim,
+    /// Its sender is credited.
+    Credit,
+}
+
+/// The bounds on what strangers can make the service do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub request_bytes_max: usize,
+    pub response_bytes_max: usize,
+    /// All stored replies together.
+    pub stored_replies_bytes_max: u64,
+    /// For each peer.
+    pub failed_signatures_per_minute: u32,
+    /// Requests at work at one time.
+    pub in_flight_max: usize,
+}
+
+impl TryFrom<raw::Raw> for Config {
+    type Error = Vec<Problem>;
+
+    fn try_from(raw: raw::Raw) -> Result<Self, Vec<Problem>> {
+        let mut problems = Problems::default();
+        let server = server::server(&raw.server, &mut problems);
+        let database_url = server::database_url(raw.database, &mut problems);
+        let keys_directory = raw.keys.directory;
+        if keys_directory.as_os_str().is_empty() {
+            problems.add("keys.directory", "names no directory");
+        }
+        let session = session(&raw.session, &mut problems);
+        let purchase = purchase(&raw.purchase, &mut problems);
+        let limits = limits(&raw.limits, &mut problems);
+        let networks = network::networks(&raw.network, &mut problems);
+        let catalogue = tool::catalogue(raw.tool, &mut problems);
+        problems.into_result()?;
+        let whole = || {
+            Some(Self {
+                server: server?,
+                database_url,
+                keys_directory,
+                session,
+                purchase: purchase?,
+                limits,
+                networks,
+                catalogue: catalogue?,
+            })
+        };
+        Ok(whole().expect("what is absent has left a problem"))
+    }
+}
+
+fn session(raw: &raw::Session, problems: &mut Problems) -> Session {
+    Session {
+        lifetime_seconds: problems.within(
+            "session.lifetime_seconds",
+            raw.lifetime_seconds,
+            (1, DAY_SECONDS),
+        ),
+        replay_seconds: problems.within(
+            "session.replay_seconds",
+            raw.replay_seconds,
+            (1, YEAR_SECONDS),
+        ),
+    }
+}
+
+fn purchase(raw: &raw::Purchase, problems: &mut Problems) -> Option<Purchase> {
+    let mut credits = |name: &str, credits: i64| {
+        let key = format!("purchase.{name}");
+        Credits::from_whole(problems.within(key, credits, (1, PURCHASE_CREDITS_MAX)))
+    };
+    let step = credits("step_credits", raw.step_credits);
+    let min = credits("min_credits", raw.min_credits);
+    let max = credits("max_credits", raw.max_credits);
+    if raw.step_credits > 0 {
+        for (name, credits) in [
+            ("min_credits", raw.min_credits),
+            ("max_credits", raw.max_credits),
+        ] {
+            if credits % raw.step_credits != 0 {
+                let what = format_args!("is not a multiple of step_credits, {}", raw.step_credits);
+                problems.add_value(format!("purchase.{name}"), credits, what);
+            }
+        }
+    }
+    if raw.min_credits > raw.max_credits {
+        let what = format_args!("is above max_credits, {}", raw.max_credits);
+        problems.add_value("purchase.min_credits", raw.min_credits, what);
+    }
+    let quote_seconds = problems.within(
+        "purchase.quote_seconds",
+        raw.quote_seconds,
+        (1, QUOTE_SECONDS_MAX),
+    );
+    let settle_wait_seconds = problems.within(
+        "purchase.settle_wait_seconds",
+        raw.settle_wait_seconds,
+        (0, 60),
+    );
+    let plain_transfers = match raw.plain_transfers.as_str() {
+        "claim" => Ok(PlainTransfers::Claim),
+        "credit" => Ok(PlainTransfers::Credit),
+        _ => Err("is neither \"claim\" nor \"credit\""),
+    };
+    let plain_transfers = problems.take(
+        "purchase.plain_transfers",
+        &raw.plain_transfers,
+        plain_transfers,
+    );
+    Some(Purchase {
+        step: step?,
+        min: min?,
+        max: max?,
+        quote_seconds,
+        settle_wait: Duration::from_secs(settle_wait_seconds),
+        plain_transfers: plain_transfers?,
+    })
+}
+
+fn limits(raw: &raw::Limits, problems: &mut Problems) -> Limits {
+    Limits {
+        request_bytes_max: problems.within(
+            "limits.request_bytes_max",
+            raw.request_bytes_max,
+            (KIB, 16 * MIB),
+        ),
+        response_bytes_max: problems.within(
+            "limits.response_bytes_max",
+            raw.response_bytes_max,
+            (KIB, 16 * MIB),
+        ),
+        stored_replies_bytes_max: problems.within(
+            "limits.stored_replies_bytes_max",
+            raw.stored_replies_bytes_max,
+            (MIB as u64, 1 << 40),
+        ),
+        failed_signatures_per_minute: problems.within(
+            "limits.failed_signatures_per_minute",
+            raw.failed_signatures_per_minute,
+            (1, 1_000_000),
+        ),
+        in_flight_max: problems.within("limits.in_flight_max", raw.in_flight_max, (1, 65_536)),
+    }
+}

@@ -1,0 +1,211 @@
+//! `[[network]]`: the chains that credits are bought on.
+
+use std::{collections::HashSet, fmt, num::NonZeroU64, path::PathBuf};
+
+use alloy::primitives::Address;
+use reqwest::Url;
+
+use super::{problems::Problems, raw};
+use crate::{
+    base::{AgentAddress, AssetId, NetworkId},
+    payment::{Confirmations, TokenDomain},
+};
+
+/// Assets of all networks together: each is an offer in a header of at most 8 KiB.
+const ASSETS_MAX: usize = 8;
+const RPC_URLS_MAX: usize = 8;
+const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
+const DECIMALS: (u64, u64) = (6, 18);
+
+/// A chain that credits are bought on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Network {
+    pub id: NetworkId,
+    /// In the order in which they are tried; at least one.
+    pub rpc_urls: Vec<Url>,
+    pub confirmations: Confirmations,
+    /// Where payments arrive.
+    pub pay_to: Address,
+    /// The key that pays gas for settlement by this service itself.
+    pub relayer_key_file: PathBuf,
+    /// At least one.
+    pub assets: Vec<Asset>,
+}
+
+/// A dollar token that is taken as payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    pub domain: TokenDomain,
+    pub symbol: String,
+    /// 6 to 18, so that every price has an exact amount.
+    pub decimals: u8,
+}
+
+impl fmt::Debug for Network {
+    /// Without the URLs of the nodes: providers put keys into them.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Network")
+            .field("id", &self.id)
+            .field("confirmations", &self.confirmations)
+            .field("pay_to", &self.pay_to)
+            .field("relayer_key_file", &self.relayer_key_file)
+            .field("assets", &self.assets)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn networks(raw: &[raw::Network], problems: &mut Problems) -> Vec<Network> {
+    let mut ids = HashSet::new();
+    let assets: usize = raw.iter().map(|network| network.asset.len()).sum();
+    if assets > ASSETS_MAX {
+        problems.add(
+            "network",
+            format_args!("has {assets} assets; all networks together may have {ASSETS_MAX}"),
+        );
+    }
+    let networks = raw.iter().enumerate().filter_map(|(index, raw)| {
+        let key = format!("network[{index}]");
+        let network = network(&key, raw, problems)?;
+        if !ids.insert(network.id) {
+            problems.add_value(format!("{key}.id"), network.id, "is configured twice");
+        }
+        Some(network)
+    });
+    networks.collect()
+}
+
+fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Network> {
+    let id = problems.take(format!("{key}.id"), &raw.id, raw.id.parse());
+    let rpc_urls = rpc_urls(&format!("{key}.rpc_url"), &raw.rpc_url, problems);
+    let confirmations = confirmations(
+        &format!("{key}.confirmations"),
+        &raw.confirmations,
+        problems,
+    );
+    let pay_to = address(&format!("{key}.pay_to"), &raw.pay_to, problems);
+    if raw.facilitator != "local" {
+        let what = "is not supported by this version, which settles by itself: write \"local\"";
+        problems.add_value(format!("{key}.facilitator"), &raw.facilitator, what);
+    }
+    if raw.relayer_key_file.is_none() {
+        let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
+        problems.add(format!("{key}.relayer_key_file"), what);
+    }
+    if raw.asset.is_empty() {
+        let what = "is missing; a network without an asset sells nothing";
+        problems.add(format!("{key}.asset"), what);
+    }
+    // Assets are checked also when the network's own id is wrong: a stand-in keeps them apart.
+    let network = id.unwrap_or(NetworkId::from_chain_id(0));
+    let mut tokens = HashSet::new();
+    let assets = raw.asset.iter().enumerate().filter_map(|(index, raw)| {
+        let key = format!("{key}.asset[{index}]");
+        let asset = asset(&key, raw, network, problems)?;
+        if !tokens.insert(asset.domain.asset.token) {
+            problems.add_value(
+                format!("{key}.address"),
+                &raw.address,
+                "is configured twice",
+            );
+        }
+        Some(asset)
+    });
+    let assets = assets.collect();
+    Some(Network {
+        id: id?,
+        rpc_urls,
+        confirmations: confirmations?,
+        pay_to: pay_to?,
+        relayer_key_file: raw.relayer_key_file.clone()?,
+        assets,
+    })
+}
+
+fn asset(
+    key: &str,
+    raw: &raw::Asset,
+    network: NetworkId,
+    problems: &mut Problems,
+) -> Option<Asset> {
+    let token = address(&format!("{key}.address"), &raw.address, problems);
+    for (name, text, length_max) in [
+        ("symbol", &raw.symbol, 16),
+        ("eip712_name", &raw.eip712_name, 64),
+        ("eip712_version", &raw.eip712_version, 16),
+    ] {
+        if text.is_empty() || text.len() > length_max {
+            let what = format_args!("must be 1 to {length_max} bytes");
+            problems.add_value(format!("{key}.{name}"), text, what);
+        }
+    }
+    let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
+    Some(Asset {
+        domain: TokenDomain {
+            asset: AssetId {
+                network,
+                token: token?,
+            },
+            name: raw.eip712_name.clone(),
+            version: raw.eip712_version.clone(),
+        },
+        symbol: raw.symbol.clone(),
+        decimals: u8::try_from(decimals).ok()?,
+    })
+}
+
+fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {
+    let address = problems.take(key, text, text.parse::<AgentAddress>())?;
+    if address.address().is_zero() {
+        problems.add_value(key, text, "belongs to nobody");
+    }
+    Some(address.address())
+}
+
+fn rpc_urls(key: &str, raw: &raw::OneOrMore, problems: &mut Problems) -> Vec<Url> {
+    let texts = match raw {
+        raw::OneOrMore::One(text) => std::slice::from_ref(text),
+        raw::OneOrMore::More(texts) => texts,
+    };
+    if texts.is_empty() || texts.len() > RPC_URLS_MAX {
+        problems.add(key, format_args!("must be 1 to {RPC_URLS_MAX} URLs"));
+    }
+    let mut urls = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        match Url::parse(text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => urls.push(url),
+            // Not repeated: the URL of a node often holds a key.
+            _ => problems.add(
+                format_args!("{key}[{index}]"),
+                "must be an http:// or https:// URL",
+            ),
+        }
+    }
+    urls
+}
+
+fn confirmations(
+    key: &str,
+    raw: &raw::NumberOrName,
+    problems: &mut Problems,
+) -> Option<Confirmations> {
+    let what = "is not a number of blocks from 1 to 10000, \"safe\" or \"finalized\"";
+    match raw {
+        raw::NumberOrName::Number(blocks) => {
+            let blocks = NonZeroU64::new(*blocks);
+            let blocks = blocks.filter(|blocks| blocks.get() <= CONFIRMATION_BLOCKS_MAX);
+            if blocks.is_none() {
+                problems.add(key, what);
+            }
+            blocks.map(Confirmations::Blocks)
+        }
+        raw::NumberOrName::Name(name) => {
+            let found = match name.as_str() {
+                "safe" => Ok(Confirmations::Safe),
+                "finalized" => Ok(Confirmations::Finalized),
+                _ => Err(what),
+            };
+            problems.take(key, name, found)
+        }
+    }
+}

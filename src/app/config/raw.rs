@@ -1,0 +1,229 @@
+//! The configuration as it is written: names of keys, types, defaults. No meaning yet.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Deserialize;
+
+/// Every table of the file.
+#[derive(Debug)]
+pub(super) struct Raw {
+    pub(super) server: Server,
+    pub(super) database: Database,
+    pub(super) keys: Keys,
+    pub(super) session: Session,
+    pub(super) purchase: Purchase,
+    pub(super) limits: Limits,
+    pub(super) network: Vec<Network>,
+    pub(super) tool: Vec<Tool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Server {
+    pub(super) listen: String,
+    pub(super) metrics_listen: Option<String>,
+    pub(super) public_url: String,
+    pub(super) shutdown_seconds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Database {
+    pub(super) url: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Keys {
+    pub(super) directory: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Session {
+    pub(super) lifetime_seconds: i64,
+    pub(super) replay_seconds: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Purchase {
+    pub(super) step_credits: i64,
+    pub(super) min_credits: i64,
+    pub(super) max_credits: i64,
+    pub(super) quote_seconds: i64,
+    pub(super) settle_wait_seconds: u64,
+    pub(super) plain_transfers: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) request_bytes_max: usize,
+    pub(super) response_bytes_max: usize,
+    pub(super) stored_replies_bytes_max: u64,
+    pub(super) failed_signatures_per_minute: u32,
+    pub(super) in_flight_max: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    pub(super) id: String,
+    pub(super) rpc_url: OneOrMore,
+    #[serde(default = "one_confirmation")]
+    pub(super) confirmations: NumberOrName,
+    pub(super) pay_to: String,
+    #[serde(default = "local")]
+    pub(super) facilitator: String,
+    pub(super) relayer_key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) asset: Vec<Asset>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a URL or a list of URLs")]
+pub(super) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be a number of blocks, \"safe\" or \"finalized\""
+)]
+pub(super) enum NumberOrName {
+    Number(u64),
+    Name(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asset {
+    pub(super) address: String,
+    pub(super) symbol: String,
+    pub(super) decimals: u64,
+    pub(super) eip712_name: String,
+    pub(super) eip712_version: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tool {
+    pub(super) slug: String,
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) description: String,
+    pub(super) base_url: String,
+    #[serde(default)]
+    pub(super) allow_private: bool,
+    #[serde(default)]
+    pub(super) action: Vec<Action>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Action {
+    pub(super) slug: String,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default = "post")]
+    pub(super) method: String,
+    #[serde(default = "root")]
+    pub(super) path: String,
+    pub(super) price_credits: String,
+    #[serde(default = "ten_seconds")]
+    pub(super) timeout_ms: u64,
+    #[serde(default = "yes")]
+    pub(super) x402: bool,
+    #[serde(default)]
+    pub(super) settle_first: bool,
+    #[serde(default)]
+    pub(super) parameters: BTreeMap<String, serde_json::Value>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:4020".into(),
+            metrics_listen: None,
+            public_url: "http://127.0.0.1:4020".into(),
+            shutdown_seconds: 30,
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://counterfoil.db".into(),
+        }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            directory: "keys".into(),
+        }
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            lifetime_seconds: 900,
+            replay_seconds: 86_400,
+        }
+    }
+}
+
+impl Default for Purchase {
+    fn default() -> Self {
+        Self {
+            step_credits: 100,
+            min_credits: 100,
+            max_credits: 1_000_000,
+            quote_seconds: 300,
+            settle_wait_seconds: 4,
+            plain_transfers: "claim".into(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_bytes_max: 1_048_576,
+            response_bytes_max: 1_048_576,
+            stored_replies_bytes_max: 1_073_741_824,
+            failed_signatures_per_minute: 300,
+            in_flight_max: 1_024,
+        }
+    }
+}
+
+fn one_confirmation() -> NumberOrName {
+    NumberOrName::Number(1)
+}
+
+fn local() -> String {
+    "local".into()
+}
+
+fn post() -> String {
+    "POST".into()
+}
+
+fn root() -> String {
+    "/".into()
+}
+
+fn ten_seconds() -> u64 {
+    10_000
+}
+
+fn yes() -> bool {
+    true
+}

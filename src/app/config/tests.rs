@@ -1,0 +1,554 @@
+//! What a configuration may say, and what an operator is told when it may not.
+
+use std::{num::NonZeroU64, time::Duration};
+
+use super::*;
+use crate::{
+    base::Credits,
+    payment::Confirmations,
+    upstream::{Method, Target},
+};
+
+const REFERENCE: &str = include_str!("../../../docs/CONFIGURATION.md");
+
+const NETWORK: &str = r#"
+[[network]]
+id = "eip155:84532"
+rpc_url = "http://127.0.0.1:8545"
+pay_to = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+relayer_key_file = "relayer.key"
+[[network.asset]]
+address = "0x036CbD53842c5426634e7929541eC2318f3dCF7e"
+symbol = "USDC"
+decimals = 6
+eip712_name = "USDC"
+eip712_version = "2"
+"#;
+
+const TOOL: &str = r#"
+[[tool]]
+slug = "weather"
+base_url = "http://127.0.0.1:9000"
+[[tool.action]]
+slug = "forecast"
+price_credits = "5"
+"#;
+
+fn config(text: &str) -> Result<Config, Vec<Problem>> {
+    parse(text, [])
+}
+
+/// The problems of a text, as an operator sees them.
+fn problems(text: &str) -> Vec<String> {
+    let problems = config(text).expect_err("the configuration was taken");
+    problems.iter().map(ToString::to_string).collect()
+}
+
+/// The only problem of a text.
+fn problem(text: &str) -> String {
+    let problems = problems(text);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    problems.into_iter().next().unwrap()
+}
+
+fn example() -> &'static str {
+    let block = REFERENCE.split("```toml\n").nth(1).unwrap();
+    block.split("```").next().unwrap()
+}
+
+#[test]
+fn an_empty_file_is_all_defaults() {
+    let config = config("").unwrap();
+    assert_eq!(config.server.listen, "127.0.0.1:4020".parse().unwrap());
+    assert_eq!(config.server.metrics_listen, None);
+    assert_eq!(config.server.public_url, "http://127.0.0.1:4020");
+    assert_eq!(config.database_url, "sqlite://counterfoil.db");
+    assert_eq!(config.keys_directory, Path::new("keys"));
+    assert_eq!(config.session.lifetime_seconds, 900);
+    assert_eq!(config.purchase.step, Credits::from_whole(100).unwrap());
+    assert_eq!(config.purchase.settle_wait, Duration::from_secs(4));
+    assert_eq!(config.purchase.plain_transfers, PlainTransfers::Claim);
+    assert_eq!(config.limits.response_bytes_max, 1_048_576);
+    assert!(config.networks.is_empty());
+    assert!(config.catalogue.tools().is_empty());
+}
+
+#[test]
+fn the_reference_ends_in_an_example_that_works_and_repeats_the_defaults() {
+    let (example, defaults) = (config(example()).unwrap(), config("").unwrap());
+    assert_eq!(example.server, defaults.server);
+    assert_eq!(example.database_url, defaults.database_url);
+    assert_eq!(example.keys_directory, defaults.keys_directory);
+    assert_eq!(example.session, defaults.session);
+    assert_eq!(example.purchase, defaults.purchase);
+    assert_eq!(example.limits, defaults.limits);
+
+    let [network] = example.networks.as_slice() else {
+        panic!("{:?}", example.networks)
+    };
+    assert_eq!(network.id.to_string(), "eip155:84532");
+    assert_eq!(network.rpc_urls.len(), 2);
+    assert_eq!(network.confirmations, Confirmations::Safe);
+    assert_eq!(network.relayer_key_file, Path::new("relayer.key"));
+    let [asset] = network.assets.as_slice() else {
+        panic!("{:?}", network.assets)
+    };
+    assert_eq!(asset.domain.asset.network, network.id);
+    assert_eq!((asset.decimals, asset.domain.version.as_str()), (6, "2"));
+
+    let slugs: Vec<_> = example.catalogue.tools().iter().collect();
+    assert_eq!(slugs.len(), 2);
+    assert_eq!(slugs[1].target(), &Target::Echo);
+    assert_eq!(slugs[1].name(), "echo");
+    let forecast = slugs[0].only_action().unwrap();
+    assert_eq!(forecast.parameters()["required"][0], "place");
+    let say = slugs[1].only_action().unwrap();
+    assert_eq!((say.method(), say.path()), (Method::Post, "/"));
+    assert_eq!((say.price().units(), say.x402()), (1_000, false));
+    assert_eq!(say.timeout(), forecast.timeout());
+}
+
+/// The keys of a table, as the message about an unknown one lists them.
+fn keys(text: &str) -> Vec<String> {
+    let problem = problem(text);
+    let (_, keys) = problem.split_once("the keys here are ").unwrap();
+    keys.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reference_has_a_row_for_every_key_under_its_table() {
+    for (title, text) in [
+        ("## `[server]`", "[server]\nunknown = 1"),
+        ("## `[database]`", "[database]\nunknown = 1"),
+        ("## `[keys]`", "[keys]\nunknown = 1"),
+        ("## `[session]`", "[session]\nunknown = 1"),
+        ("## `[purchase]`", "[purchase]\nunknown = 1"),
+        ("## `[limits]`", "[limits]\nunknown = 1"),
+        ("## `[[network]]`", "[[network]]\nunknown = 1"),
+        (
+            "## `[[network.asset]]`",
+            "[[network]]\nasset = [{unknown = 1}]",
+        ),
+        ("## `[[tool]]`", "[[tool]]\nunknown = 1"),
+        ("## `[[tool.action]]`", "[[tool]]\naction = [{unknown = 1}]"),
+    ] {
+        let section = REFERENCE.split(title).nth(1).expect(title);
+        let section = section.split("\n## ").next().unwrap();
+        let section = section.split("\n### ").next().unwrap();
+        let rows = section.lines().filter_map(|line| {
+            let (key, _) = line.strip_prefix("| `")?.split_once('`')?;
+            Some(key.to_owned())
+        });
+        assert_eq!(rows.collect::<Vec<_>>(), keys(text), "{title}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_table() {
+    for (text, key) in [
+        ("[server]\nlisen = 'x'", "server.lisen: is no key"),
+        ("[sever]\nlisten = 'x'", "sever: is no key"),
+        ("typo = 1", "typo: is no key"),
+        (
+            &format!("{NETWORK}chain = 1"),
+            "network[0].asset[0].chain: is no key",
+        ),
+        (
+            &format!("{TOOL}price = 1"),
+            "tool[0].action[0].price: is no key",
+        ),
+    ] {
+        assert!(problem(text).starts_with(key), "{:?}", problem(text));
+    }
+}
+
+#[test]
+fn every_problem_of_every_table_is_reported_at_once() {
+    let shape = "[server]\nlisten = 1\n[session]\nlifetime_seconds = 'x'\n[[tool]]\nslug = 'a'";
+    assert_eq!(
+        problems(shape),
+        [
+            "server.listen: must be a string",
+            "session.lifetime_seconds: must be a whole number",
+            "tool[0].base_url: is missing",
+        ]
+    );
+    let meaning = "[server]\nlisten = 'x'\npublic_url = 'y'\n[session]\nlifetime_seconds = 0";
+    assert_eq!(problems(meaning).len(), 3);
+}
+
+#[test]
+fn a_syntax_error_has_its_line_and_does_not_show_it() {
+    let problem = problem("[server]\n\nlisten = secret");
+    assert!(problem.starts_with("line 3: "), "{problem}");
+    assert!(!problem.contains("secret"), "{problem}");
+}
+
+/// Each a line of a table, and the beginning of what is said of it.
+fn assert_problems(cases: &[(&str, &str)], write: impl Fn(&str) -> String) {
+    for (line, expected) in cases {
+        let problem = problem(&write(line));
+        assert!(problem.contains(expected), "{line}: {problem}");
+        let key = line.split(' ').next().unwrap();
+        assert!(problem.contains(key), "{line}: {problem}");
+    }
+}
+
+#[test]
+fn wrong_values_of_the_server_and_its_database() {
+    assert_problems(
+        &[
+            (
+                "listen = 'localhost:4020'",
+                "\"localhost:4020\" is not an IP address",
+            ),
+            ("listen = '127.0.0.1'", "is not an IP address and port"),
+            ("metrics_listen = '127.0.0.1:4020'", "choose another port"),
+            ("metrics_listen = 'x'", "is not an IP address"),
+            ("public_url = 'ftp://a.example'", "is not an http://"),
+            ("public_url = 'http://a.example/api'", "is not an http://"),
+            ("public_url = 'http://a.example?x'", "is not an http://"),
+            ("public_url = 'http://u:p@a.example'", "is not an http://"),
+            ("shutdown_seconds = 0", "0 is not within 1 and 600"),
+            (
+                "shutdown_seconds = -1",
+                "must be a whole number, not negative",
+            ),
+        ],
+        |line| format!("[server]\n{line}"),
+    );
+    assert_problems(
+        &[
+            ("url = 'postgres://u:hush@h/db'", "SQLite only"),
+            ("url = 'postgresql://u:hush@h/db'", "SQLite only"),
+            ("url = 'mysql://u:hush@h/db'", "must be sqlite://"),
+            ("url = 'sqlite://'", "names no file"),
+            ("url = 'sqlite://?mode=rwc'", "names no file"),
+            ("url = 'sqlite://:memory:'", "in memory"),
+            ("url = 'sqlite://x?mode=memory'", "in memory"),
+        ],
+        |line| format!("[database]\n{line}"),
+    );
+    assert!(!problem("[database]\nurl = 'postgres://u:hush@h/db'").contains("hush"));
+}
+
+#[test]
+fn a_public_url_loses_its_last_slash() {
+    for text in ["https://Pay.Example/", "https://pay.example:443"] {
+        let config = config(&format!("[server]\npublic_url = '{text}'")).unwrap();
+        assert_eq!(config.server.public_url, "https://pay.example");
+    }
+}
+
+#[test]
+fn wrong_values_of_sessions_purchases_and_limits() {
+    assert_problems(
+        &[
+            ("lifetime_seconds = 86401", "is not within 1 and 86400"),
+            ("lifetime_seconds = 0", "is not within"),
+            ("replay_seconds = 0", "is not within"),
+        ],
+        |line| format!("[session]\n{line}"),
+    );
+    assert_problems(
+        &[
+            ("step_credits = 30", "is not a multiple of step_credits, 30"),
+            (
+                "min_credits = 150",
+                "\"150\" is not a multiple of step_credits, 100",
+            ),
+            ("min_credits = 2000000", "is above max_credits, 1000000"),
+            ("max_credits = 1000000100", "is not within"),
+            ("quote_seconds = 3601", "is not within 1 and 3600"),
+            ("settle_wait_seconds = 61", "is not within 0 and 60"),
+            ("plain_transfers = 'refund'", "is neither"),
+            ("max_credits = 1.5", "must be a whole number"),
+        ],
+        |line| match line {
+            "step_credits = 30" => format!("[purchase]\n{line}\nmin_credits = 30"),
+            _ => format!("[purchase]\n{line}"),
+        },
+    );
+    // A step that is no step is one problem, not a division by zero.
+    for step in ["0", "-100", "-9223372036854775808"] {
+        assert!(
+            problem(&format!("[purchase]\nstep_credits = {step}")).contains("is not within"),
+            "{step}"
+        );
+    }
+    assert_problems(
+        &[
+            ("request_bytes_max = 1023", "is not within"),
+            ("response_bytes_max = 16777217", "is not within"),
+            ("stored_replies_bytes_max = 0", "is not within"),
+            ("failed_signatures_per_minute = 0", "is not within"),
+            ("in_flight_max = 0", "is not within"),
+        ],
+        |line| format!("[limits]\n{line}"),
+    );
+}
+
+/// A text with the line of the same key replaced.
+fn replaced(text: &str, line: &str) -> String {
+    let key = line.split('=').next().unwrap();
+    let lines = text
+        .lines()
+        .filter(|old| old.split('=').next() != Some(key))
+        .flat_map(|old| {
+            let here = old.starts_with("[[") && !old.contains('.');
+            [Some(old), here.then_some(line)]
+        });
+    lines.flatten().collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn wrong_values_of_a_network() {
+    assert_problems(
+        &[
+            (
+                "id = 'solana:1'",
+                "network[0].id: \"solana:1\" is not an EVM network",
+            ),
+            ("rpc_url = 'ws://h/hush'", "rpc_url[0]: must be an http://"),
+            ("rpc_url = []", "must be 1 to 8 URLs"),
+            ("rpc_url = 5", "must be a URL or a list of URLs"),
+            ("confirmations = 0", "is not a number of blocks"),
+            ("confirmations = 10001", "is not a number of blocks"),
+            ("confirmations = -1", "must be a number of blocks"),
+            (
+                "confirmations = 'latest'",
+                "\"latest\" is not a number of blocks",
+            ),
+            (
+                "pay_to = '0x12'",
+                "network[0].pay_to: \"0x12\" is not an address",
+            ),
+            (
+                "pay_to = '0x70997970c51812DC3A010C7d01b50e0d17dc79C8'",
+                "does not satisfy the EIP-55 checksum",
+            ),
+            (
+                "pay_to = '0x0000000000000000000000000000000000000000'",
+                "belongs to nobody",
+            ),
+            ("facilitator = 'https://x402.example'", "write \"local\""),
+            ("asset = []", "sells nothing"),
+        ],
+        |line| match line {
+            "asset = []" => replaced(NETWORK.split("[[network.asset]]").next().unwrap(), line),
+            _ => replaced(NETWORK, line),
+        },
+    );
+    assert!(!problem(&replaced(NETWORK, "rpc_url = 'ws://h/hush'")).contains("hush"));
+    let keyless = NETWORK.replace("relayer_key_file = \"relayer.key\"\n", "");
+    assert!(problem(&keyless).starts_with("network[0].relayer_key_file: is missing"));
+}
+
+#[test]
+fn wrong_values_of_an_asset() {
+    for (old, new, expected) in [
+        (
+            "decimals = 6",
+            "decimals = 5",
+            "decimals: 5 is not within 6 and 18",
+        ),
+        (
+            "decimals = 6",
+            "decimals = 300",
+            "decimals: 300 is not within",
+        ),
+        ("0x036C", "0x036c", "network[0].asset[0].address: \"0x036c"),
+        ("\"2\"", "\"\"", "eip712_version: \"\" must be 1 to 16"),
+        ("\"2\"", "2", "eip712_version: must be a string"),
+        ("symbol = \"USDC\"\n", "", "asset[0].symbol: is missing"),
+    ] {
+        let problem = problem(&NETWORK.replace(old, new));
+        assert!(problem.contains(expected), "{problem}");
+    }
+    let asset = NETWORK.split("[[network.asset]]").nth(1).unwrap();
+    let twice = format!("{NETWORK}[[network.asset]]{asset}");
+    assert!(problem(&twice).contains("network[0].asset[1].address: \"0x036CbD"));
+    let many = format!("{NETWORK}{NETWORK}").replacen("84532", "1", 1)
+        + &format!("[[network.asset]]{asset}").repeat(7);
+    assert!(problems(&many)[0].contains("has 9 assets"));
+}
+
+#[test]
+fn the_same_thing_twice_is_named() {
+    assert_eq!(
+        problem(&format!("{NETWORK}{NETWORK}")),
+        "network[1].id: \"eip155:84532\" is configured twice"
+    );
+    assert_eq!(
+        problem(&format!("{TOOL}{TOOL}")),
+        "tool[1].slug: \"weather\" is another tool's slug too"
+    );
+    let action = "[[tool.action]]\nslug = 'forecast'\nprice_credits = '1'";
+    assert_eq!(
+        problem(&format!("{TOOL}{action}")),
+        "tool[0].action[1].slug: \"forecast\" is another action's slug too"
+    );
+}
+
+#[test]
+fn wrong_values_of_a_tool() {
+    assert_problems(
+        &[
+            (
+                "slug = 'Weather'",
+                "tool[0].slug: \"Weather\" must be 1 to 64",
+            ),
+            (
+                "base_url = 'internal://x'",
+                "tool[0].base_url: must be an http://",
+            ),
+            ("base_url = 'http://u:hush@h'", "must not carry a user name"),
+            ("name = ''", "must be 1 to 128 bytes"),
+        ],
+        |line| {
+            let [head, action] = [0, 1].map(|part| TOOL.split("[[tool.action]]").nth(part));
+            format!(
+                "{}\n[[tool.action]]{}",
+                replaced(head.unwrap(), line),
+                action.unwrap()
+            )
+        },
+    );
+    let idle = TOOL.split("[[tool.action]]").next().unwrap();
+    assert!(problem(idle).contains("tool[0].action: must be 1 to 100 actions"));
+}
+
+#[test]
+fn wrong_values_of_an_action() {
+    assert_problems(
+        &[
+            ("slug = 'a b'", "tool[0].action[0].slug: \"a b\" must be"),
+            ("method = 'get'", "\"get\" is not one of GET"),
+            ("path = 'run'", "\"run\" must begin with '/'"),
+            ("price_credits = '0'", "\"0\" must be above 0"),
+            (
+                "price_credits = '0.00001'",
+                "has more than four decimal places",
+            ),
+            ("price_credits = '-1'", "is not a plain decimal number"),
+            ("price_credits = 5", "must be a string"),
+            ("timeout_ms = 0", "\"0\" must be 1 to 120000"),
+            ("timeout_ms = 120001", "must be 1 to 120000"),
+            ("x402 = 'yes'", "must be true or false"),
+            ("settle_first = true", "has no meaning without x402"),
+            (
+                "parameters = { type = 'array' }",
+                "must be a JSON Schema object",
+            ),
+            (
+                "parameters = { properties = { signature = {} } }",
+                "must not declare \"signature\"",
+            ),
+            (
+                "parameters = { properties = { a = { type = 'text' } } }",
+                "is not a JSON Schema",
+            ),
+        ],
+        |line| {
+            let key = line.split(' ').next().unwrap();
+            let action = ["slug = 'forecast'", "price_credits = '5'", "x402 = false"]
+                .into_iter()
+                .filter(|old| !old.starts_with(key))
+                .collect::<Vec<_>>()
+                .join("\n");
+            let tool = "[[tool]]\nslug = 'weather'\nbase_url = 'internal://echo'";
+            format!("{tool}\n[[tool.action]]\n{action}\n{line}")
+        },
+    );
+}
+
+#[test]
+fn the_environment_overrides_and_completes_the_file() {
+    let text = format!("{NETWORK}{TOOL}");
+    let variables = [
+        ("COUNTERFOIL__SERVER__LISTEN", "0.0.0.0:80"),
+        ("COUNTERFOIL__SESSION__LIFETIME_SECONDS", "60"),
+        ("COUNTERFOIL__NETWORK__0__CONFIRMATIONS", "12"),
+        (
+            "COUNTERFOIL__NETWORK__0__RPC_URL",
+            "[\"http://a\", \"http://b\"]",
+        ),
+        ("COUNTERFOIL__NETWORK__0__ASSET__0__EIP712_VERSION", "1"),
+        ("COUNTERFOIL__TOOL__0__NAME", "\"402\""),
+        ("COUNTERFOIL__TOOL__0__ACTION__0__PRICE_CREDITS", "0.10"),
+        ("COUNTERFOIL__TOOL__0__ACTION__0__X402", "false"),
+        (
+            "COUNTERFOIL__TOOL__0__ACTION__0__PARAMETERS",
+            "{required = [\"place\"]}",
+        ),
+        ("COUNTERFOIL__TOOL__1__SLUG", "echo"),
+        ("COUNTERFOIL__TOOL__1__BASE_URL", "internal://echo"),
+        (
+            "COUNTERFOIL__TOOL__1__ACTION",
+            "[{slug = \"say\", price_credits = \"1\"}]",
+        ),
+    ];
+    let variables = variables.map(|(name, text)| (name.into(), text.into()));
+    let config = parse(&text, variables).unwrap();
+    assert_eq!(config.server.listen.port(), 80);
+    assert_eq!(config.session.lifetime_seconds, 60);
+    let network = &config.networks[0];
+    let twelve = NonZeroU64::new(12).unwrap();
+    assert_eq!(network.confirmations, Confirmations::Blocks(twelve));
+    assert_eq!(network.rpc_urls.len(), 2);
+    assert_eq!(network.assets[0].domain.version, "1");
+    let [weather, echo] = config.catalogue.tools() else {
+        panic!("{:?}", config.catalogue)
+    };
+    assert_eq!(weather.name(), "402");
+    let forecast = weather.only_action().unwrap();
+    assert_eq!((forecast.price().units(), forecast.x402()), (1_000, false));
+    assert!(forecast.check(&serde_json::json!({})).is_err());
+    assert_eq!(echo.target(), &Target::Echo);
+}
+
+#[test]
+fn an_override_can_be_wrong_in_the_same_ways() {
+    let with = |name: &str, text: &str| {
+        let problems = parse("", [(name.into(), text.into())]).unwrap_err();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let problems = with("COUNTERFOIL__SERVER__LISEN", "x");
+    assert!(problems[0].starts_with("server.lisen: is no key"));
+    let problems = with("COUNTERFOIL__SESSION__LIFETIME_SECONDS", "soon");
+    assert_eq!(
+        problems,
+        ["session.lifetime_seconds: must be a whole number"]
+    );
+}
+
+#[test]
+fn what_is_shown_for_debugging_holds_no_node_keys() {
+    let text = replaced(NETWORK, "rpc_url = 'https://node.example/hush'");
+    let config = config(&text).unwrap();
+    assert_eq!(config.networks[0].rpc_urls[0].path(), "/hush");
+    assert!(!format!("{config:?}").contains("hush"));
+}
+
+#[test]
+fn a_file_is_read_and_named_in_errors() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("counterfoil.toml");
+    let error = load(&path).unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }));
+    assert!(error.to_string().contains("counterfoil.toml"));
+
+    std::fs::write(&path, "[server]\nlisten = 'x'\npublic_url = 'y'").unwrap();
+    let message = load(&path).unwrap_err().to_string();
+    let lines: Vec<_> = message.lines().collect();
+    assert_eq!(lines.len(), 3, "{message}");
+    assert!(lines[0].contains("counterfoil.toml"));
+    assert!(lines[1].starts_with("  server.listen: \"x\""));
+
+    std::fs::write(&path, " ".repeat(1_048_577)).unwrap();
+    let error = load(&path).unwrap_err();
+    assert!(matches!(error, ConfigError::TooLong { .. }), "{error}");
+
+    std::fs::write(&path, "").unwrap();
+    assert!(load(&path).is_ok());
+}

@@ -1,0 +1,5 @@
+//! Configuration, keys, telemetry, wiring: the only floor that reads the environment.
+
+pub mod config;
+pub mod keys;
+pub mod telemetry;
