@@ -1,6 +1,7 @@
 //! Prepaid credits for autonomous agents: bought over x402, spent one wallet signature a call.
 
 pub mod base;
+pub mod chain;
 pub mod ledger;
 pub mod payment;
 pub mod x402;
