@@ -103,6 +103,25 @@ impl Credits {
         let scale = ten.checked_pow(U256::from(UNIT_DECIMALS_OF_USD - decimals))?;
         (units % scale).is_zero().then(|| units / scale)
     }
+
+    /// The credits that an amount of a dollar token with `decimals` decimals is worth.
+    ///
+    /// `None` when it is not a whole number of units, or does not fit.
+    #[must_use]
+    pub fn from_base_units(amount: U256, decimals: u8) -> Option<Self> {
+        let ten = U256::from(10_u8);
+        let units = if decimals >= UNIT_DECIMALS_OF_USD {
+            let scale = ten.checked_pow(U256::from(decimals - UNIT_DECIMALS_OF_USD))?;
+            if !(amount % scale).is_zero() {
+                return None;
+            }
+            amount / scale
+        } else {
+            let scale = ten.checked_pow(U256::from(UNIT_DECIMALS_OF_USD - decimals))?;
+            amount.checked_mul(scale)?
+        };
+        i64::try_from(units).ok().map(Self)
+    }
 }
 
 impl fmt::Display for Credits {
@@ -205,6 +224,12 @@ mod tests {
         assert_eq!(credits.to_base_units(3), Some(U256::from(15)));
         assert_eq!(credits.to_base_units(2), None);
         assert_eq!(Credits::from_units(-1).to_base_units(6), None);
+        for decimals in [3, 6, 8, 18] {
+            let amount = credits.to_base_units(decimals).unwrap();
+            assert_eq!(Credits::from_base_units(amount, decimals), Some(credits));
+        }
+        assert_eq!(Credits::from_base_units(U256::from(1), 8), None);
+        assert_eq!(Credits::from_base_units(U256::MAX, 6), None);
     }
 
     proptest! {

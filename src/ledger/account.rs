@@ -14,6 +14,8 @@ pub enum Account {
     Cash(AssetId),
     /// What captured charges and direct calls brought.
     Revenue,
+    /// What the house gave away.
+    Promotion,
     /// What ran out before it was spent.
     Expired,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Account {
             Self::Wallet(wallet) => write!(formatter, "wallet:{wallet}"),
             Self::Cash(asset) => write!(formatter, "cash:{asset}"),
             Self::Revenue => formatter.write_str("revenue"),
+            Self::Promotion => formatter.write_str("promotion"),
             Self::Expired => formatter.write_str("expired"),
         }
     }

@@ -16,6 +16,8 @@ pub enum PostingReason {
     Charge,
     /// A payment for one call, without credits.
     DirectCall,
+    /// Credits that the house gave away.
+    Promotion,
     /// What a grant had left when it ran out.
     Expiry,
 }
@@ -87,6 +89,7 @@ impl fmt::Display for PostingReason {
             Self::Purchase => "purchase",
             Self::Charge => "charge",
             Self::DirectCall => "direct_call",
+            Self::Promotion => "promotion",
             Self::Expiry => "expiry",
         })
     }

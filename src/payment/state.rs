@@ -3,15 +3,16 @@
 use std::{fmt, str::FromStr};
 
 /// Where a payment stands. Every state is durable before the act that follows it.
-///
-/// Confirmation and credit are one transaction, so `confirmed` is never seen at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PaymentState {
     /// The intent is stored; nothing has left the house.
     Authorized,
     /// The raw settlement transaction is stored; it may have been broadcast.
     Broadcast,
-    /// The transfer is confirmed on the chain and in the books.
+    /// The transfer is confirmed on the chain, and the tool that it pays for first is still to
+    /// answer. A purchase never rests here: its confirmation and credit are one transaction.
+    Confirmed,
+    /// The transfer is confirmed on the chain and posted in the books.
     Credited,
     /// Given up before anything was broadcast.
     Refused,
@@ -22,21 +23,22 @@ pub enum PaymentState {
 }
 
 impl PaymentState {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Authorized,
         Self::Broadcast,
+        Self::Confirmed,
         Self::Credited,
         Self::Refused,
         Self::Failed,
         Self::Expired,
     ];
 
-    /// Whether nothing but the chain can still change it.
+    /// Whether the chain has no more to say of it.
     #[must_use]
-    pub const fn is_final(self) -> bool {
+    pub const fn is_settled(self) -> bool {
         match self {
             Self::Authorized | Self::Broadcast => false,
-            Self::Credited | Self::Refused | Self::Failed | Self::Expired => true,
+            Self::Confirmed | Self::Credited | Self::Refused | Self::Failed | Self::Expired => true,
         }
     }
 
@@ -45,6 +47,7 @@ impl PaymentState {
         match self {
             Self::Authorized => "authorized",
             Self::Broadcast => "broadcast",
+            Self::Confirmed => "confirmed",
             Self::Credited => "credited",
             Self::Refused => "refused",
             Self::Failed => "failed",

@@ -11,7 +11,7 @@ pub enum Failure {
     SpentElsewhere { transaction: B256 },
 }
 
-/// The next step of a payment that is not final.
+/// The next step of a payment that is not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Sign the settlement, store its raw bytes, then broadcast them.
@@ -29,14 +29,14 @@ pub enum Step {
     Wait,
 }
 
-/// Decides from the facts alone. `None` when the payment is already final.
+/// Decides from the facts alone. `None` when the chain has no more to say of it.
 #[must_use]
 pub fn next_step(
     state: PaymentState,
     terms: &Authorization,
     fact: AuthorizationFact,
 ) -> Option<Step> {
-    if state.is_final() {
+    if state.is_settled() {
         return None;
     }
     Some(match fact {
@@ -153,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn a_final_payment_has_no_next_step() {
+    fn a_settled_payment_has_no_next_step() {
         for state in PaymentState::ALL
             .into_iter()
-            .filter(|state| state.is_final())
+            .filter(|state| state.is_settled())
         {
             assert_eq!(
                 next_step(state, &TERMS, AuthorizationFact::Paid(included(true))),

@@ -1,0 +1,280 @@
+//! Buying credits.
+
+use alloy::primitives::B256;
+use thiserror::Error;
+
+use super::{
+    PaymentProblem, QuoteError, Reason, Service, Unavailable,
+    payment_check::{FirstLook, Recovered, match_terms, worth},
+    random_id,
+};
+use crate::{
+    auth::{Signature, SponsorMessage, SponsorReference},
+    base::{AgentAddress, Credits, NetworkId, PurchaseId},
+    payment::PaymentState,
+    store::{NewPayment, Payment, PaymentRefusal, PaymentWay},
+    x402::{PaymentRequired, SettleResponse, SignedPayment},
+};
+
+/// A purchase as the request says it.
+#[derive(Clone, Debug)]
+pub struct BuyRequest {
+    /// The wallet to be credited.
+    pub wallet: AgentAddress,
+    pub credits: Credits,
+    /// The client's own name for the purchase.
+    pub label: Option<String>,
+    pub payer: Option<AgentAddress>,
+    pub sponsor_signature: Option<Signature>,
+    pub network: Option<NetworkId>,
+    pub payment: Option<SignedPayment>,
+}
+
+/// A payment as its buyer may see it. The authorization is public once it settled, so nothing here
+/// is private to the buyer but `balance`, which only the request that settled it gets.
+#[derive(Clone)]
+pub struct Purchase {
+    pub payment: Payment,
+    /// The wallet's balance, for the first to ask.
+    pub balance: Option<Credits>,
+}
+
+/// What became of a purchase.
+#[derive(Clone)]
+pub enum BuyAnswer {
+    Credited(Purchase),
+    /// Not known yet: the state is durable and resolves by itself.
+    Settling(Payment),
+}
+
+/// Why nothing was bought.
+#[derive(Debug, Error)]
+pub enum BuyError {
+    #[error(transparent)]
+    Quote(#[from] QuoteError),
+    /// No payment came with the request.
+    #[error("a payment is required")]
+    PaymentRequired(Box<PaymentRequired>),
+    /// Refused before anything was broadcast.
+    #[error("the payment is refused: {reason}")]
+    Refused {
+        reason: String,
+        response: Box<SettleResponse>,
+        quote: Box<PaymentRequired>,
+    },
+    /// The authorization belongs to a direct call.
+    #[error("the authorization belongs to {id}")]
+    Replay { id: PurchaseId, state: PaymentState },
+    #[error(transparent)]
+    Unavailable(Unavailable),
+}
+
+impl Service {
+    /// Buys credits: quotes without a payment, and with one sees it through as far as it can be
+    /// within the operator's patience.
+    ///
+    /// # Errors
+    /// As [`BuyError`] says; nothing was broadcast then.
+    pub async fn buy(&self, mut request: BuyRequest) -> Result<BuyAnswer, BuyError> {
+        let Some(payment) = request.payment.take() else {
+            self.check_quote(&request)?;
+            return Err(BuyError::PaymentRequired(Box::new(
+                self.quote_for(&request, "PAYMENT-SIGNATURE header is required"),
+            )));
+        };
+        let (network, payer) = (payment.network, payment.authorization.from);
+        match self.take_payment(&request, payment).await {
+            Ok(Taken::New(id)) => {
+                self.drive_detached(id);
+                self.outcome(id, true, &request).await
+            }
+            Ok(Taken::Known(payment)) => self.repeat(payment, &request).await,
+            Err(PaymentProblem::Unavailable(unavailable)) => {
+                Err(BuyError::Unavailable(unavailable))
+            }
+            Err(PaymentProblem::Refused(reason)) => {
+                // Whoever paid other terms than this body gets is told the amount before the rest.
+                self.check_quote(&request)?;
+                let reason = reason.as_str().to_owned();
+                let response = SettleResponse::refused(network, Some(payer), &reason);
+                let quote = self.quote_for(&request, &reason);
+                Err(BuyError::Refused {
+                    reason,
+                    response: Box::new(response),
+                    quote: Box::new(quote),
+                })
+            }
+        }
+    }
+
+    fn check_quote(&self, request: &BuyRequest) -> Result<(), QuoteError> {
+        if let Some(id) = request.network
+            && self.network(id).is_none()
+        {
+            return Err(QuoteError::UnknownNetwork(id));
+        }
+        self.check_amount(request.credits)
+    }
+
+    fn quote_for(&self, request: &BuyRequest, error: &str) -> PaymentRequired {
+        self.purchase_quote(request.wallet, request.credits, request.network, error)
+    }
+
+    /// From the shape of a payment to its stored intent.
+    async fn take_payment(
+        &self,
+        request: &BuyRequest,
+        payment: SignedPayment,
+    ) -> Result<Taken, PaymentProblem> {
+        if let Some(known) = self.known_payment(&payment).await? {
+            return Ok(Taken::Known(known));
+        }
+        let recovered = self.recover_payer(payment)?;
+        if let Some(known) = self.store().payment_by_key(&recovered.key()).await? {
+            return Ok(Taken::Known(known));
+        }
+        check_sponsor(request, &recovered)?;
+        let (credits, since_block) = match self.first_look(&recovered).await? {
+            FirstLook::Paid { since_block } => {
+                // The money is here: its amount counts, not the terms of today.
+                let credits = worth(recovered.asset, &recovered.payment.authorization);
+                (credits.ok_or(Reason::AmountMismatch)?, since_block)
+            }
+            FirstLook::Unused { head } => {
+                if self.check_quote(request).is_err() {
+                    return Err(Reason::AmountMismatch.into());
+                }
+                let offers = self.purchase_offers(request.credits, request.network);
+                match_terms(&recovered, &offers, self.now(), 0)?;
+                self.check_funds(&recovered).await?;
+                (request.credits, head)
+            }
+        };
+        self.insert_purchase(request, recovered, credits, since_block).await
+    }
+
+    async fn insert_purchase(
+        &self,
+        request: &BuyRequest,
+        recovered: Recovered<'_>,
+        credits: Credits,
+        since_block: u64,
+    ) -> Result<Taken, PaymentProblem> {
+        let id = PurchaseId::from_random(random_id()?);
+        let asset = recovered.asset_id();
+        let SignedPayment { authorization: terms, signature, .. } = recovered.payment;
+        let intent = NewPayment {
+            id,
+            way: PaymentWay::Purchase,
+            asset,
+            terms,
+            signature,
+            credits,
+            wallet: request.wallet,
+            label: request.label.clone(),
+            since_block,
+            now: self.now(),
+        };
+        match self.store().insert_payment(intent, None).await? {
+            // Stored. A crash from here on is found by the next start among the open payments.
+            Ok(()) => Ok(Taken::New(id)),
+            Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(*known)),
+            Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
+            Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
+        }
+    }
+
+    /// The same authorization again: the first purchase answers.
+    async fn repeat(&self, known: Payment, request: &BuyRequest) -> Result<BuyAnswer, BuyError> {
+        if known.way == PaymentWay::Direct {
+            return Err(BuyError::Replay { id: known.id, state: known.state });
+        }
+        if known.state == PaymentState::Refused {
+            // Nothing was broadcast for it and the authorization may still be good.
+            let reopened = self.store().reopen_payment(known.id, self.now()).await;
+            reopened.map_err(|error| BuyError::Unavailable(error.into()))?;
+        }
+        self.drive_detached(known.id);
+        self.outcome(known.id, false, request).await
+    }
+
+    async fn outcome(
+        &self,
+        id: PurchaseId,
+        first: bool,
+        request: &BuyRequest,
+    ) -> Result<BuyAnswer, BuyError> {
+        let payment = self
+            .wait_for(id, self.settings().settle_wait, PaymentState::is_settled)
+            .await
+            .map_err(BuyError::Unavailable)?;
+        match payment.state {
+            PaymentState::Credited => {
+                let balance = match first {
+                    true => Some(self.total(payment.wallet).await?),
+                    false => None,
+                };
+                Ok(BuyAnswer::Credited(Purchase { payment, balance }))
+            }
+            PaymentState::Authorized | PaymentState::Broadcast | PaymentState::Confirmed => {
+                Ok(BuyAnswer::Settling(payment))
+            }
+            PaymentState::Refused | PaymentState::Failed | PaymentState::Expired => {
+                let reason = payment.reason.unwrap_or_else(|| payment.state.to_string());
+                let response = SettleResponse::refused(
+                    payment.asset.network,
+                    Some(payment.terms.from),
+                    &reason,
+                );
+                let quote = self.quote_for(request, &reason);
+                Err(BuyError::Refused {
+                    reason,
+                    response: Box::new(response),
+                    quote: Box::new(quote),
+                })
+            }
+        }
+    }
+
+    async fn total(&self, wallet: AgentAddress) -> Result<Credits, BuyError> {
+        let balance = self.store().balance(wallet).await;
+        Ok(balance.map_err(|error| BuyError::Unavailable(error.into()))?.total)
+    }
+
+    /// A payment by its id, which is a secret of whoever bought.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn purchase(&self, id: PurchaseId) -> Result<Option<Payment>, Unavailable> {
+        Ok(self.store().payment(id).await?)
+    }
+}
+
+/// A payment that has its intent in the books.
+enum Taken {
+    New(PurchaseId),
+    Known(Payment),
+}
+
+/// Whoever pays for another wallet must say so, for this very authorization.
+fn check_sponsor(request: &BuyRequest, recovered: &Recovered<'_>) -> Result<(), Reason> {
+    let payer = recovered.payer();
+    if request.payer.is_some_and(|named| named != payer) {
+        return Err(Reason::PayerMismatch);
+    }
+    if payer == request.wallet {
+        return Ok(());
+    }
+    let signature = request.sponsor_signature.as_ref().ok_or(Reason::SponsorSignatureMissing)?;
+    let nonce: B256 = recovered.payment.authorization.nonce;
+    let message = SponsorMessage {
+        payer,
+        recipient: request.wallet,
+        credits: request.credits,
+        reference: SponsorReference::Nonce(nonce),
+    };
+    match message.candidates().verify(signature) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Reason::SponsorSignatureInvalid),
+    }
+}

@@ -1,0 +1,176 @@
+//! The verbs of the service, one file each: each owns the order of its checks and the moment of
+//! its commits.
+//!
+//! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
+//! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
+//! call by call), `settle` (drive a payment to its end), `recover` (what a start and the workers
+//! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
+//! answers in values that `http` phrases.
+
+mod balance;
+mod buy;
+mod call;
+mod clock;
+mod direct_call;
+mod payment_check;
+mod quote;
+mod recover;
+mod run;
+mod session;
+mod settle;
+mod unavailable;
+
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use alloy::primitives::Address;
+use lru::LruCache;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use buy::{BuyAnswer, BuyError, BuyRequest, Purchase};
+pub use call::{Binding, CallAnswer, CallError, SignedCall};
+pub use clock::Clock;
+pub use direct_call::{DirectAnswer, DirectError, DirectRequest, PaidCall};
+pub use payment_check::{PaymentProblem, Reason};
+pub use quote::QuoteError;
+pub use recover::StartError;
+pub use session::{OpenSession, SessionProblem};
+pub use unavailable::Unavailable;
+
+use crate::{
+    auth::{Form, SessionKey},
+    base::{Credits, NetworkId, PurchaseId, Timestamp},
+    chain::Network,
+    store::Store,
+    upstream::{Catalogue, Upstream},
+};
+
+/// Sessions whose form of canonical JSON is remembered.
+const FORMS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("is not zero");
+
+/// What the operator decided, as far as the verbs need it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Without a slash at the end.
+    pub public_url: String,
+    pub session_lifetime_seconds: i64,
+    pub replay_seconds: i64,
+    pub step: Credits,
+    pub min: Credits,
+    pub max: Credits,
+    pub quote_seconds: u64,
+    pub settle_wait: Duration,
+}
+
+/// What the verbs work with.
+pub struct Parts {
+    pub settings: Settings,
+    pub store: Store,
+    pub networks: Vec<Network>,
+    pub catalogue: Catalogue,
+    pub upstream: Upstream,
+    pub session_key: SessionKey,
+    pub clock: Clock,
+}
+
+/// The service. Clones share everything.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// Addresses that are or were a payTo, by network; filled when the service starts.
+    pay_tos: Mutex<HashMap<NetworkId, HashSet<Address>>>,
+    /// The form in which a session signed last.
+    forms: Mutex<LruCache<String, Form>>,
+    /// Payments that a task of this process drives at the moment.
+    driven: Mutex<HashSet<PurchaseId>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Service {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            parts,
+            pay_tos: Mutex::default(),
+            forms: Mutex::new(LruCache::new(FORMS_MAX)),
+            driven: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }))
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.parts.settings
+    }
+
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.parts.catalogue
+    }
+
+    /// Where work goes that must outlive the connection that asked for it.
+    #[must_use]
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// Tells the tasks that drive payments to stop after their present step. What they leave open
+    /// is durable and goes on at the next start.
+    pub fn stop(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+    }
+
+    fn stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
+    /// Whether the store and every network can be used.
+    ///
+    /// # Errors
+    /// Names what cannot be used.
+    pub async fn check_ready(&self) -> Result<(), Unavailable> {
+        self.store().check().await?;
+        for network in self.networks() {
+            network.verify_chain_id().await?;
+        }
+        Ok(())
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+
+    fn networks(&self) -> &[Network] {
+        &self.0.parts.networks
+    }
+
+    fn network(&self, id: NetworkId) -> Option<&Network> {
+        self.networks().iter().find(|network| network.id() == id)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+}
+
+/// 128 fresh random bits.
+fn random_id() -> Result<[u8; 16], Unavailable> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|_| Unavailable::Randomness)?;
+    Ok(bits)
+}
+
+/// What a mutex guards. A panic elsewhere cannot leave these maps half-changed, so a poisoned lock
+/// is as good as any.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,306 @@
+//! Is this payment the one that was asked for? The checks that purchases and direct calls share, in
+//! the order of protocol.md section 3: the signer first, without a word to any node.
+
+use alloy::primitives::B256;
+
+use super::{Service, Unavailable, locked, quote::Offer};
+use crate::{
+    auth::Signature,
+    base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
+    chain::{Asset, ChainError, Network, SimulationError},
+    payment::{Authorization, AuthorizationFact, PaymentKey, TokenDomain},
+    store::Payment,
+    x402::{SCHEME_EXACT, SignedPayment},
+};
+
+/// The furthest ahead that an authorization may still be valid.
+const VALIDITY_SECONDS_MAX: u64 = 3_600;
+/// What is left of an authorization must suffice to mine it.
+const SETTLEMENT_SECONDS_MIN: u64 = 6;
+
+/// Why a payment is refused before anything was broadcast, in x402's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    UnsupportedScheme,
+    InvalidNetwork,
+    InvalidAsset,
+    InvalidSignature,
+    RecipientMismatch,
+    AmountMismatch,
+    NotYetValid,
+    Expired,
+    ValidTooLong,
+    ValidTooShort,
+    InsufficientFunds,
+    Cancelled,
+    SpentElsewhere,
+    SimulationFailed,
+    PayerMismatch,
+    SponsorSignatureMissing,
+    SponsorSignatureInvalid,
+    PayerBusy,
+    PayerBarred,
+}
+
+/// Why a payment is not taken.
+#[derive(Debug)]
+pub enum PaymentProblem {
+    Refused(Reason),
+    Unavailable(Unavailable),
+}
+
+impl From<Reason> for PaymentProblem {
+    fn from(reason: Reason) -> Self {
+        Self::Refused(reason)
+    }
+}
+
+impl<E: Into<Unavailable>> From<E> for PaymentProblem {
+    fn from(error: E) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// A payment whose signer is known.
+pub(super) struct Recovered<'a> {
+    pub(super) network: &'a Network,
+    pub(super) asset: &'a Asset,
+    pub(super) payment: SignedPayment,
+}
+
+impl Recovered<'_> {
+    pub(super) fn asset_id(&self) -> AssetId {
+        AssetId { network: self.network.id(), token: self.asset.token }
+    }
+
+    pub(super) fn key(&self) -> PaymentKey {
+        let Authorization { from, nonce, .. } = self.payment.authorization;
+        PaymentKey::Authorization { asset: self.asset_id(), from, nonce }
+    }
+
+    pub(super) fn payer(&self) -> AgentAddress {
+        AgentAddress::new(self.payment.authorization.from)
+    }
+}
+
+/// What the chain says of an authorization that nobody here has seen before.
+pub(super) enum FirstLook {
+    Unused { head: u64 },
+    /// Somebody settled it already, to an address of ours.
+    Paid { since_block: u64 },
+}
+
+impl Service {
+    /// The payment that an authorization belongs to already, if the client shows the very bytes
+    /// that were stored: then the books decide, whatever the configuration says now.
+    pub(super) async fn known_payment(
+        &self,
+        payment: &SignedPayment,
+    ) -> Result<Option<Payment>, Unavailable> {
+        let Authorization { from, nonce, .. } = payment.authorization;
+        let network = payment.network;
+        let tokens = match payment.terms {
+            Some(terms) => vec![terms.asset],
+            None => self.network(network).map_or_else(Vec::new, |network| {
+                network.assets().iter().map(|asset| asset.token).collect()
+            }),
+        };
+        for token in tokens {
+            let key = PaymentKey::Authorization { asset: AssetId { network, token }, from, nonce };
+            let known = self.store().payment_by_key(&key).await?;
+            if let Some(known) = known.filter(|known| known.signature == payment.signature) {
+                return Ok(Some(known));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Recovers the signer, asset by asset where the client does not name one.
+    pub(super) fn recover_payer(
+        &self,
+        payment: SignedPayment,
+    ) -> Result<Recovered<'_>, Reason> {
+        if payment.scheme != SCHEME_EXACT {
+            return Err(Reason::UnsupportedScheme);
+        }
+        let network = self.network(payment.network).ok_or(Reason::InvalidNetwork)?;
+        let named = payment.terms.map(|terms| terms.asset);
+        let mut assets = network
+            .assets()
+            .iter()
+            .filter(|asset| named.is_none_or(|named| named == asset.token))
+            .peekable();
+        if assets.peek().is_none() {
+            return Err(Reason::InvalidAsset);
+        }
+        let signature = signature(&payment.signature).ok_or(Reason::InvalidSignature)?;
+        let asset = assets
+            .find(|asset| {
+                let domain = network.domain(asset);
+                is_signed(&payment.authorization, &domain, &signature)
+            })
+            .ok_or(Reason::InvalidSignature)?;
+        Ok(Recovered { network, asset, payment })
+    }
+
+    /// Asks the chain whether the authorization was used. Only one that pays an address that is or
+    /// was a payTo is worth the question.
+    pub(super) async fn first_look(
+        &self,
+        recovered: &Recovered<'_>,
+    ) -> Result<FirstLook, PaymentProblem> {
+        let terms = &recovered.payment.authorization;
+        if !self.is_pay_to(recovered.network.id(), terms.to) {
+            return Err(Reason::RecipientMismatch.into());
+        }
+        let head = recovered.network.head().await?;
+        let token = recovered.asset.token;
+        match recovered.network.authorization_fact(token, terms, None, None).await? {
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { head }),
+            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid { since_block: at.block }),
+            AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
+            AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
+            AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
+        }
+    }
+
+    fn is_pay_to(&self, network: NetworkId, address: alloy::primitives::Address) -> bool {
+        locked(&self.0.pay_tos).get(&network).is_some_and(|known| known.contains(&address))
+    }
+
+    pub(super) async fn check_funds(
+        &self,
+        recovered: &Recovered<'_>,
+    ) -> Result<(), PaymentProblem> {
+        let SignedPayment { authorization: terms, signature, .. } = &recovered.payment;
+        let token = recovered.asset.token;
+        if recovered.network.balance_of(token, terms.from).await? < terms.value {
+            return Err(Reason::InsufficientFunds.into());
+        }
+        match recovered.network.simulate_settlement(token, terms, signature).await {
+            Ok(_gas) => Ok(()),
+            Err(SimulationError::Reverted(reason)) => {
+                tracing::info!(%reason, "a settlement would revert");
+                Err(Reason::SimulationFailed.into())
+            }
+            Err(SimulationError::Chain(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// Matches the payment with one of the offers that this request gets now.
+pub(super) fn match_terms(
+    recovered: &Recovered<'_>,
+    offers: &[Offer<'_>],
+    now: Timestamp,
+    valid_seconds_min: u64,
+) -> Result<(), Reason> {
+    let SignedPayment { authorization: terms, terms: accepted, .. } = &recovered.payment;
+    let offer = offers
+        .iter()
+        .find(|offer| {
+            offer.network.id() == recovered.network.id()
+                && offer.asset.token == recovered.asset.token
+        })
+        .ok_or(Reason::InvalidNetwork)?;
+    let pay_to = offer.network.pay_to();
+    if terms.to != pay_to || accepted.is_some_and(|accepted| accepted.pay_to != pay_to) {
+        return Err(Reason::RecipientMismatch);
+    }
+    let amount = offer.amount;
+    if terms.value != amount || accepted.is_some_and(|accepted| accepted.amount != amount) {
+        return Err(Reason::AmountMismatch);
+    }
+    check_validity(terms, now, valid_seconds_min.max(SETTLEMENT_SECONDS_MIN))
+}
+
+fn check_validity(terms: &Authorization, now: Timestamp, seconds_min: u64) -> Result<(), Reason> {
+    let now = u64::try_from(now.seconds()).unwrap_or_default();
+    if terms.valid_after >= now {
+        return Err(Reason::NotYetValid);
+    }
+    if terms.valid_before <= now {
+        return Err(Reason::Expired);
+    }
+    let left = terms.valid_before - now;
+    if left > VALIDITY_SECONDS_MAX {
+        return Err(Reason::ValidTooLong);
+    }
+    if left < seconds_min {
+        return Err(Reason::ValidTooShort);
+    }
+    Ok(())
+}
+
+/// The credits that a transfer of `terms.value` is worth; `None` for a part of a unit.
+pub(super) fn worth(asset: &Asset, terms: &Authorization) -> Option<Credits> {
+    Credits::from_base_units(terms.value, asset.decimals)
+}
+
+fn signature(bytes: &[u8]) -> Option<Signature> {
+    Signature::from_bytes(bytes.try_into().ok()?).ok()
+}
+
+fn is_signed(terms: &Authorization, domain: &TokenDomain, signature: &Signature) -> bool {
+    let digest: B256 = terms.digest(domain);
+    signature.recover(digest.0) == Some(AgentAddress::new(terms.from))
+}
+
+impl Reason {
+    /// The code that x402's documents give it where they have one.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnsupportedScheme => "unsupported_scheme",
+            Self::InvalidNetwork => "invalid_network",
+            Self::InvalidAsset => "invalid_exact_evm_payload_asset_mismatch",
+            Self::InvalidSignature => "invalid_exact_evm_payload_signature",
+            Self::RecipientMismatch => "invalid_exact_evm_payload_recipient_mismatch",
+            Self::AmountMismatch => "invalid_exact_evm_payload_authorization_value",
+            Self::NotYetValid => "invalid_exact_evm_payload_authorization_valid_after",
+            Self::Expired | Self::ValidTooLong | Self::ValidTooShort => {
+                "invalid_exact_evm_payload_authorization_valid_before"
+            }
+            Self::InsufficientFunds => "insufficient_funds",
+            Self::Cancelled => "authorization_cancelled",
+            Self::SpentElsewhere => "authorization_spent_elsewhere",
+            Self::SimulationFailed => "invalid_transaction_state",
+            Self::PayerMismatch => "payer_mismatch",
+            Self::SponsorSignatureMissing => "sponsor_signature_missing",
+            Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
+            Self::PayerBusy => "payer_has_an_unsettled_call",
+            Self::PayerBarred => "payer_barred",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, U256};
+
+    use super::*;
+
+    fn check(valid_after: u64, valid_before: u64) -> Result<(), Reason> {
+        let terms = Authorization {
+            from: Address::ZERO,
+            to: Address::ZERO,
+            value: U256::ONE,
+            valid_after,
+            valid_before,
+            nonce: B256::ZERO,
+        };
+        check_validity(&terms, Timestamp::from_seconds(10_000), 6)
+    }
+
+    #[test]
+    fn an_authorization_is_good_now_and_neither_too_long_nor_too_short() {
+        assert_eq!(check(0, 10_300), Ok(()));
+        assert_eq!(check(9_999, 10_006), Ok(()));
+        assert_eq!(check(0, 13_600), Ok(()));
+        assert_eq!(check(10_000, 10_300), Err(Reason::NotYetValid));
+        assert_eq!(check(0, 10_000), Err(Reason::Expired));
+        assert_eq!(check(0, 10_005), Err(Reason::ValidTooShort));
+        assert_eq!(check(0, 13_601), Err(Reason::ValidTooLong));
+        assert_eq!(check(0, u64::MAX), Err(Reason::ValidTooLong));
+    }
+}

@@ -1,0 +1,121 @@
+//! What a start does before the first request, and the workers ever after.
+
+use thiserror::Error;
+
+use super::{Service, Unavailable, locked, settle::Progress};
+use crate::{base::AgentAddress, chain::ChainError};
+
+/// Payments and transactions that one round of the reconciler takes.
+const ROUND_MAX: u32 = 200;
+
+/// Why the service must not start. Each message tells the operator what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("{0}")]
+    WrongChain(ChainError),
+    #[error(
+        "keys.directory holds another session key (id {found}) than this database was written with \
+         (id {stored}): restore the key, or point database.url at the database that it belongs to"
+    )]
+    OtherKey { found: String, stored: String },
+    #[error("the database cannot be used: {0}")]
+    Unavailable(#[from] Unavailable),
+}
+
+impl Service {
+    /// Makes the books ready: keys, price list and payTo addresses on record, chains checked, and
+    /// what a crash left behind resolved. Must be the only process on the database.
+    ///
+    /// # Errors
+    /// When serving would be wrong.
+    pub async fn start(&self) -> Result<(), StartError> {
+        self.pin_session_key().await?;
+        self.keep_price_list().await?;
+        for network in self.networks() {
+            let chain_id = network.id().chain_id();
+            let pay_to = AgentAddress::new(network.pay_to());
+            let all = self.store().keep_pay_to(chain_id, pay_to, self.now()).await;
+            let all = all.map_err(Unavailable::from)?;
+            let all = all.into_iter().map(AgentAddress::address).collect();
+            locked(&self.0.pay_tos).insert(network.id(), all);
+            match network.verify_chain_id().await {
+                Ok(()) => {}
+                Err(error @ ChainError::WrongChain { .. }) => {
+                    return Err(StartError::WrongChain(error));
+                }
+                // Spending goes on without the chain; every use of the node checks its chain first.
+                Err(error) => tracing::warn!(network = %network.id(), %error, "no node answers"),
+            }
+        }
+        let voided = self.store().void_orphans(None, self.now()).await;
+        let voided = voided.map_err(Unavailable::from)?;
+        let abandoned = self.store().abandon_direct_calls(None, self.now()).await;
+        let abandoned = abandoned.map_err(Unavailable::from)?;
+        if !voided.is_empty() || abandoned > 0 {
+            tracing::warn!(voided = voided.len(), abandoned, "calls of a dead process are undone");
+        }
+        Ok(())
+    }
+
+    async fn pin_session_key(&self) -> Result<(), StartError> {
+        let found = self.0.parts.session_key.id();
+        let stored = self.store().pin_key("session", found.clone(), self.now()).await;
+        let stored = stored.map_err(Unavailable::from)?;
+        if stored != found {
+            return Err(StartError::OtherKey { found, stored });
+        }
+        Ok(())
+    }
+
+    async fn keep_price_list(&self) -> Result<(), Unavailable> {
+        let list = self.catalogue().price_list();
+        let kept = self.store().keep_price_list(*list.hash(), list.text().to_owned(), self.now());
+        Ok(kept.await?)
+    }
+
+    /// One round over everything that the chain has still to decide.
+    ///
+    /// # Errors
+    /// When the store cannot answer. A node that does not answer is logged, and asked again in the
+    /// next round.
+    pub async fn reconcile(&self) -> Result<(), Unavailable> {
+        for network in self.networks() {
+            let chain_id = network.id().chain_id();
+            for open in self.store().open_transactions(chain_id, ROUND_MAX).await? {
+                if let Err(error) = self.tend(network, &open).await {
+                    tracing::warn!(network = %network.id(), %error, "a transaction waits");
+                    break;
+                }
+            }
+        }
+        for id in self.store().open_payments(ROUND_MAX).await? {
+            if locked(&self.0.driven).contains(&id) {
+                continue;
+            }
+            while !self.stopping() {
+                match self.advance(id).await {
+                    Ok(Progress::Moved) => {}
+                    Ok(Progress::Settled | Progress::Waiting) => break,
+                    Err(error) => {
+                        tracing::warn!(payment = ?id, %error, "a payment waits");
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Voids holds whose deadline is over, expires grants and drops replies whose time is over.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn sweep(&self) -> Result<(), Unavailable> {
+        let now = self.now();
+        let voided = self.store().void_orphans(Some(now), now).await?;
+        if !voided.is_empty() {
+            tracing::warn!(voided = voided.len(), "holds outlived their deadline");
+        }
+        Ok(self.store().sweep(now).await?)
+    }
+}

@@ -1,0 +1,254 @@
+//! Drives a payment to its end: look at the facts, decide, persist, act, again.
+//!
+//! Any number of tasks and processes may drive one payment: each step is conditional on the state
+//! in the books, and the transaction to send is signed once.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{PaymentProblem, Reason, Service, Unavailable, locked};
+use crate::{
+    base::PurchaseId,
+    chain::{Broadcast, ChainError, Network, SimulationError},
+    payment::{Failure, PaymentState, Step, next_step},
+    store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
+};
+
+/// How often a payment that waits for the chain is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a task of its own follows a payment; the reconciler goes on more slowly.
+const FOLLOW_FOR: Duration = Duration::from_secs(60);
+/// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
+const ATTEMPTS_MAX: u32 = 3;
+/// Waiters look at the books this often even if nobody tells them of a change.
+const WAITERS_LOOK_EVERY: Duration = Duration::from_millis(500);
+
+impl Service {
+    /// Drives a payment in a task of its own, unless one does already.
+    pub(super) fn drive_detached(&self, id: PurchaseId) {
+        let service = self.clone();
+        self.0.tasks.spawn(async move { service.drive(id).await });
+    }
+
+    /// Drives a payment until it is settled, the service stops, or patience runs out.
+    pub(super) async fn drive(&self, id: PurchaseId) {
+        if !locked(&self.0.driven).insert(id) {
+            return;
+        }
+        let _driven = Driven { service: self, id };
+        let give_up_at = Instant::now() + FOLLOW_FOR;
+        while Instant::now() < give_up_at && !self.0.stop.is_cancelled() {
+            match self.advance(id).await {
+                Ok(Progress::Settled) => return,
+                Ok(Progress::Moved) => continue,
+                Ok(Progress::Waiting) => {}
+                Err(error) => tracing::warn!(payment = ?id, %error, "a payment waits"),
+            }
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                () = self.0.stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One look and one step.
+    pub(super) async fn advance(&self, id: PurchaseId) -> Result<Progress, Unavailable> {
+        let Some(payment) = self.store().payment(id).await? else {
+            return Ok(Progress::Settled);
+        };
+        if payment.state.is_settled() {
+            return Ok(Progress::Settled);
+        }
+        let Some(network) = self.network(payment.asset.network) else {
+            // The operator took the network out of the configuration; the state is durable.
+            return Ok(Progress::Settled);
+        };
+        let fact = network
+            .authorization_fact(
+                payment.asset.token,
+                &payment.terms,
+                Some(payment.since_block),
+                payment.transaction,
+            )
+            .await?;
+        match next_step(payment.state, &payment.terms, fact) {
+            None => Ok(Progress::Settled),
+            Some(Step::Wait) => Ok(Progress::Waiting),
+            Some(Step::Settle) => self.settle(network, &payment).await,
+            Some(Step::Resend) => self.resend(network, &payment).await,
+            Some(Step::Credit { transaction, block }) => {
+                let credit = CreditPayment { payment: id, transaction, block, now: self.now() };
+                self.store().credit_payment(credit).await?;
+                tracing::info!(%transaction, block, "a payment is credited");
+                Ok(Progress::Moved)
+            }
+            Some(Step::Fail(failure)) => {
+                let reason = match failure {
+                    Failure::Cancelled { .. } => Reason::Cancelled,
+                    Failure::SpentElsewhere { .. } => Reason::SpentElsewhere,
+                };
+                self.give_up(id, PaymentState::Failed, reason).await
+            }
+            Some(Step::Expire) => self.give_up(id, PaymentState::Expired, Reason::Expired).await,
+        }
+    }
+
+    async fn give_up(
+        &self,
+        payment: PurchaseId,
+        state: PaymentState,
+        reason: Reason,
+    ) -> Result<Progress, Unavailable> {
+        let give_up = GiveUp { payment, state, reason: reason.as_str(), now: self.now() };
+        self.store().give_up(give_up).await?;
+        Ok(Progress::Moved)
+    }
+
+    /// Signs, stores, sends: in this order.
+    async fn settle(
+        &self,
+        network: &Network,
+        payment: &Payment,
+    ) -> Result<Progress, Unavailable> {
+        let Payment { id, asset, terms, signature, .. } = payment;
+        let simulated = network.simulate_settlement(asset.token, terms, signature).await;
+        let gas_limit = match simulated {
+            Ok(gas_limit) => gas_limit,
+            Err(SimulationError::Chain(error)) => return Err(error.into()),
+            Err(SimulationError::Reverted(reason)) => {
+                if payment.state == PaymentState::Authorized {
+                    tracing::info!(%reason, "a settlement would revert");
+                    let reason = Reason::SimulationFailed;
+                    return self.give_up(*id, PaymentState::Refused, reason).await;
+                }
+                return Ok(Progress::Waiting);
+            }
+        };
+        if self.store().settlement_attempts(*id).await? >= ATTEMPTS_MAX {
+            return Ok(Progress::Waiting);
+        }
+        let fees = network.fees().await?;
+        let chain_nonce = network.relayer_nonce().await?;
+        let (signer, token) = (network.clone(), asset.token);
+        let (terms, signature) = (terms.clone(), signature.clone());
+        let settlement = StoreSettlement {
+            payment: *id,
+            chain_id: network.id().chain_id(),
+            relayer: network.relayer_address(),
+            chain_nonce,
+            sign: Box::new(move |nonce| {
+                signer
+                    .sign_settlement(token, &terms, &signature, nonce, fees, gas_limit)
+                    .map(|signed| SignedTransaction { raw: signed.raw, hash: signed.hash })
+                    .map_err(|error| error.to_string())
+            }),
+            now: self.now(),
+        };
+        match self.store().store_settlement(settlement).await? {
+            None => Ok(Progress::Moved),
+            Some(signed) => {
+                // Stored. A crash here, or a lost answer below, is found from the authorization's
+                // nonce; the same bytes are sent again until the chain knows them.
+                self.broadcast(network, &signed).await;
+                Ok(Progress::Waiting)
+            }
+        }
+    }
+
+    /// The authorization is unused though its settlement was stored: send the same bytes again, or
+    /// find that they can never be mined.
+    async fn resend(
+        &self,
+        network: &Network,
+        payment: &Payment,
+    ) -> Result<Progress, Unavailable> {
+        match self.store().open_transaction(payment.id).await? {
+            Some(open) => {
+                self.tend(network, &open).await?;
+                Ok(Progress::Waiting)
+            }
+            None => self.settle(network, payment).await,
+        }
+    }
+
+    /// Sends an open transaction again, or closes it once its account nonce is used up. Every
+    /// account nonce has to be used, also when its payment was settled by somebody else: the
+    /// relayer's later transactions wait for it.
+    pub(super) async fn tend(
+        &self,
+        network: &Network,
+        open: &OpenTransaction,
+    ) -> Result<(), Unavailable> {
+        if network.relayer_nonce_used(open.account_nonce).await? {
+            self.store().close_transaction(open).await?;
+        } else {
+            self.broadcast(network, &open.signed).await;
+        }
+        Ok(())
+    }
+
+    /// Whatever a node answers to a broadcast is a hint: the facts decide.
+    async fn broadcast(&self, network: &Network, signed: &SignedTransaction) {
+        let answer: Result<Broadcast, ChainError> = network.broadcast(&signed.raw).await;
+        match answer {
+            Ok(Broadcast::Accepted | Broadcast::AlreadyKnown) => {}
+            Ok(answer) => tracing::warn!(hash = %signed.hash, ?answer, "a broadcast was not taken"),
+            Err(error) => tracing::warn!(hash = %signed.hash, %error, "a broadcast is uncertain"),
+        }
+    }
+
+    /// Waits until `done` holds of the payment's state, or the time is over, and returns the
+    /// payment as it is then.
+    pub(super) async fn wait_for(
+        &self,
+        id: PurchaseId,
+        limit: Duration,
+        done: impl Fn(PaymentState) -> bool,
+    ) -> Result<Payment, Unavailable> {
+        let deadline = Instant::now() + limit;
+        let changed = self.store().payments_changed();
+        loop {
+            let change = changed.notified();
+            let payment = self.store().payment(id).await?;
+            let payment = payment.ok_or(crate::store::StoreError::Corrupt("payments"))?;
+            if done(payment.state) || Instant::now() >= deadline {
+                return Ok(payment);
+            }
+            let look_again = deadline.min(Instant::now() + WAITERS_LOOK_EVERY);
+            drop(timeout_at(look_again, change).await);
+        }
+    }
+
+    /// Runs `work` where a client that hangs up cannot stop it.
+    ///
+    /// # Errors
+    /// When the work panicked.
+    pub async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        self.0.tasks.spawn(work).await
+    }
+}
+
+/// What one look brought.
+pub(super) enum Progress {
+    /// The chain has no more to say.
+    Settled,
+    /// The state moved: look again at once.
+    Moved,
+    Waiting,
+}
+
+/// Takes a payment off the list of those that are driven, also when the driver panics.
+struct Driven<'a> {
+    service: &'a Service,
+    id: PurchaseId,
+}
+
+impl Drop for Driven<'_> {
+    fn drop(&mut self) {
+        locked(&self.service.0.driven).remove(&self.id);
+    }
+}

@@ -1,0 +1,406 @@
+//! The books on disk: all SQL, rows to domain and back.
+//!
+//! Owns durability. Every change is a [`Command`] that a single writer takes from a queue, executes
+//! together with its neighbours and commits once, before anyone is answered (group commit); reads go
+//! to a pool beside it. Decisions come from the pure floors; nothing here knows HTTP, chains or the
+//! meaning of a payment. Amounts are integer units throughout.
+//!
+//! SQLite is the one backend so far: it lives in [`sqlite`], behind the methods of [`Store`].
+
+mod calls;
+mod direct;
+mod error;
+mod payments;
+mod sqlite;
+mod writer;
+
+use std::{path::Path, sync::Arc};
+
+use tokio::{sync::Notify, task::JoinHandle};
+
+pub use calls::{
+    Balance, CallReply, FinishCall, HoldRefusal, NewHold, Promotion, ReplyKind, StoredCall,
+};
+pub use direct::{DirectCall, DirectStage, FinishDirectCall, NewDirectCall};
+pub use error::StoreError;
+pub use payments::{
+    CreditPayment, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal, PaymentWay,
+    SignedTransaction, StoreSettlement,
+};
+
+use crate::{
+    base::{AgentAddress, ChargeId, PurchaseId, RequestId, Timestamp},
+    payment::PaymentKey,
+};
+
+/// Limits of the store, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreLimits {
+    /// Bytes of stored replies in all; when they are used up, holds are refused.
+    pub stored_replies_bytes_max: u64,
+}
+
+/// A handle on the books; clones share one writer.
+#[derive(Clone)]
+pub struct Store {
+    backend: sqlite::Sqlite,
+    queue: writer::Queue,
+    payments_changed: Arc<Notify>,
+}
+
+impl Store {
+    /// Opens the SQLite file at `path`, creates and migrates it, and starts the writer. The returned
+    /// task ends when every handle is dropped and the queue is empty.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or migrated, or another process has it.
+    pub async fn open(
+        path: &Path,
+        limits: StoreLimits,
+    ) -> Result<(Self, JoinHandle<()>), StoreError> {
+        let (backend, connection) = sqlite::Sqlite::open(path, limits).await?;
+        let (queue, writer) = writer::start(connection);
+        let payments_changed = Arc::new(Notify::new());
+        Ok((
+            Self {
+                backend,
+                queue,
+                payments_changed,
+            },
+            writer,
+        ))
+    }
+
+    /// Fails when the writer has stopped or the file cannot be read.
+    ///
+    /// # Errors
+    /// As said.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.queue.submit(sqlite::Check).await?;
+        sqlite::reads::check(self.backend.readers()).await
+    }
+
+    // Calls -----------------------------------------------------------------------------------
+
+    /// Takes the request id and the price, or says why not.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is held.
+    pub async fn hold(&self, hold: NewHold) -> Result<Result<(), HoldRefusal>, StoreError> {
+        self.queue
+            .submit(sqlite::Hold {
+                hold,
+                limits: self.backend.limits(),
+            })
+            .await
+    }
+
+    /// Captures or voids a held charge; the loser of a race is told the winner's outcome.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then the charge may still be held.
+    pub async fn finish(&self, finish: FinishCall) -> Result<StoredCall, StoreError> {
+        self.queue.submit(finish).await
+    }
+
+    /// Holds and captures in one commit.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is charged.
+    pub async fn debit(
+        &self,
+        hold: NewHold,
+        reply: CallReply,
+    ) -> Result<Result<StoredCall, HoldRefusal>, StoreError> {
+        let hold = sqlite::Hold {
+            hold,
+            limits: self.backend.limits(),
+        };
+        self.queue.submit(sqlite::Debit { hold, reply }).await
+    }
+
+    /// What is stored under a client's own name for a call.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn call(
+        &self,
+        wallet: AgentAddress,
+        session: &str,
+        request_id: &RequestId,
+    ) -> Result<Option<StoredCall>, StoreError> {
+        sqlite::reads::call(self.backend.readers(), wallet, session, request_id).await
+    }
+
+    /// Voids held charges: all of them when `deadline_before` is `None`, as a process that owns the
+    /// books alone does when it starts. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn void_orphans(
+        &self,
+        deadline_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Vec<ChargeId>, StoreError> {
+        self.queue
+            .submit(sqlite::VoidOrphans {
+                deadline_before,
+                now,
+            })
+            .await
+    }
+
+    /// Gives a wallet promotional credits.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is granted.
+    pub async fn promote(&self, promotion: Promotion) -> Result<(), StoreError> {
+        self.queue.submit(promotion).await
+    }
+
+    /// A wallet's balance and its grants.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn balance(&self, wallet: AgentAddress) -> Result<Balance, StoreError> {
+        sqlite::reads::balance(self.backend.readers(), wallet).await
+    }
+
+    /// Expires what is due and unallocated, and deletes stored replies whose time is over.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.queue.submit(sqlite::Sweep { now }).await
+    }
+
+    // Payments --------------------------------------------------------------------------------
+
+    /// Stores the intent of a payment, with the call it pays for if it is a direct one.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is stored.
+    pub async fn insert_payment(
+        &self,
+        payment: NewPayment,
+        call: Option<NewDirectCall>,
+    ) -> Result<Result<(), PaymentRefusal>, StoreError> {
+        self.queue
+            .submit(sqlite::InsertPayment { payment, call })
+            .await
+    }
+
+    /// Reserves an account nonce, has the settlement signed with it and stores the raw transaction,
+    /// all in one commit. A payment that has an open transaction keeps that one. `None` when the
+    /// payment may not be settled any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing was signed that anyone could send.
+    pub async fn store_settlement(
+        &self,
+        settlement: StoreSettlement,
+    ) -> Result<Option<SignedTransaction>, StoreError> {
+        let answer = self.queue.submit(settlement).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// Books a confirmed transfer, once.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn credit_payment(&self, credit: CreditPayment) -> Result<(), StoreError> {
+        let answer = self.queue.submit(credit).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// Gives a payment up, unless it moved on meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn give_up(&self, give_up: GiveUp) -> Result<(), StoreError> {
+        let answer = self.queue.submit(give_up).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// Opens a refused purchase again: its authorization is still good. False when it moved on.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn reopen_payment(&self, id: PurchaseId, now: Timestamp) -> Result<bool, StoreError> {
+        self.queue.submit(sqlite::ReopenPayment { id, now }).await
+    }
+
+    /// Closes a relayer transaction: it was mined, or its account nonce was taken by another.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn close_transaction(&self, transaction: &OpenTransaction) -> Result<(), StoreError> {
+        self.queue
+            .submit(sqlite::CloseTransaction::of(transaction))
+            .await
+    }
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payment(&self, id: PurchaseId) -> Result<Option<Payment>, StoreError> {
+        sqlite::reads::payment(self.backend.readers(), id).await
+    }
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payment_by_key(&self, key: &PaymentKey) -> Result<Option<Payment>, StoreError> {
+        sqlite::reads::payment_by_key(self.backend.readers(), key).await
+    }
+
+    /// Payments that the chain has still to decide, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn open_payments(&self, limit: u32) -> Result<Vec<PurchaseId>, StoreError> {
+        sqlite::reads::open_payments(self.backend.readers(), limit).await
+    }
+
+    /// Relayer transactions that may still be mined, in the order of their account nonces.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn open_transactions(
+        &self,
+        chain_id: u64,
+        limit: u32,
+    ) -> Result<Vec<OpenTransaction>, StoreError> {
+        sqlite::reads::open_transactions(self.backend.readers(), chain_id, limit).await
+    }
+
+    /// The open relayer transaction of a payment.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn open_transaction(
+        &self,
+        id: PurchaseId,
+    ) -> Result<Option<OpenTransaction>, StoreError> {
+        sqlite::reads::open_transaction(self.backend.readers(), id).await
+    }
+
+    /// How many transactions the relayer signed for a payment.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn settlement_attempts(&self, id: PurchaseId) -> Result<u32, StoreError> {
+        sqlite::reads::settlement_attempts(self.backend.readers(), id).await
+    }
+
+    /// Resolves at the next change of any payment.
+    #[must_use]
+    pub fn payments_changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.payments_changed)
+    }
+
+    // Direct calls ----------------------------------------------------------------------------
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn direct_call(&self, id: PurchaseId) -> Result<Option<DirectCall>, StoreError> {
+        sqlite::reads::direct_call(self.backend.readers(), id).await
+    }
+
+    /// Marks a direct call as running; false when it is not waiting any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn start_direct_call(&self, id: PurchaseId) -> Result<bool, StoreError> {
+        self.queue.submit(sqlite::StartDirectCall { id }).await
+    }
+
+    /// Stores what the tool answered, and moves the payment as that demands.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn finish_direct_call(&self, finish: FinishDirectCall) -> Result<(), StoreError> {
+        let answer = self.queue.submit(finish).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// Ends the direct calls whose payers will never see a result: all that a crash broke off when
+    /// `only` is `None`, as a process does when it starts. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn abandon_direct_calls(
+        &self,
+        only: Option<PurchaseId>,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.queue
+            .submit(sqlite::AbandonDirectCalls { only, now })
+            .await
+    }
+
+    /// Whether a payer's last settlement failed after its tool had run.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn is_barred(&self, payer: AgentAddress) -> Result<bool, StoreError> {
+        sqlite::reads::is_barred(self.backend.readers(), payer).await
+    }
+
+    // Start-up --------------------------------------------------------------------------------
+
+    /// Keeps a price list under its hash.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn keep_price_list(
+        &self,
+        hash: [u8; 32],
+        text: String,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .submit(sqlite::KeepPriceList { hash, text, now })
+            .await
+    }
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn price_list(&self, hash: [u8; 32]) -> Result<Option<String>, StoreError> {
+        sqlite::reads::price_list(self.backend.readers(), hash).await
+    }
+
+    /// Records the id of a key at its first use, and returns the id on record.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn pin_key(
+        &self,
+        kind: &'static str,
+        id: String,
+        now: Timestamp,
+    ) -> Result<String, StoreError> {
+        self.queue.submit(sqlite::PinKey { kind, id, now }).await
+    }
+
+    /// Keeps an address as a payTo of a network, for good, and returns all of that network's.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn keep_pay_to(
+        &self,
+        chain_id: u64,
+        address: AgentAddress,
+        now: Timestamp,
+    ) -> Result<Vec<AgentAddress>, StoreError> {
+        self.queue
+            .submit(sqlite::KeepPayTo {
+                chain_id,
+                address,
+                now,
+            })
+            .await
+    }
+}

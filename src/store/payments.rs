@@ -1,0 +1,158 @@
+//! What the store is asked and answers about payments.
+
+use std::fmt;
+
+use alloy::primitives::{Address, B256};
+
+use crate::{
+    base::{AgentAddress, AssetId, Credits, PurchaseId, Timestamp},
+    payment::{Authorization, PaymentKey, PaymentState},
+};
+
+/// What a payment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaymentWay {
+    Purchase,
+    Direct,
+}
+
+/// A payment as it stands.
+#[derive(Clone)]
+pub struct Payment {
+    pub id: PurchaseId,
+    pub way: PaymentWay,
+    pub state: PaymentState,
+    pub asset: AssetId,
+    pub terms: Authorization,
+    pub signature: Vec<u8>,
+    pub credits: Credits,
+    /// The wallet that is credited.
+    pub wallet: AgentAddress,
+    pub since_block: u64,
+    /// The transaction that paid, or, until it is known, the last one that was sent for it.
+    pub transaction: Option<B256>,
+    pub reason: Option<String>,
+}
+
+/// The intent of a payment, stored before any external act.
+#[derive(Clone)]
+pub struct NewPayment {
+    pub id: PurchaseId,
+    pub way: PaymentWay,
+    pub asset: AssetId,
+    pub terms: Authorization,
+    pub signature: Vec<u8>,
+    pub credits: Credits,
+    pub wallet: AgentAddress,
+    pub label: Option<String>,
+    pub since_block: u64,
+    pub now: Timestamp,
+}
+
+/// Why an intent was not stored.
+#[derive(Clone)]
+pub enum PaymentRefusal {
+    /// The authorization belongs to this payment already.
+    Known(Box<Payment>),
+    /// The payer has another direct call that is not settled.
+    PayerBusy,
+    /// The payer's settlement failed after a tool had run.
+    PayerBarred,
+}
+
+/// A relayer's transaction, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedTransaction {
+    pub raw: Vec<u8>,
+    pub hash: B256,
+}
+
+/// Signs a settlement with the account nonce it is given. Pure computation: it runs inside the
+/// transaction that reserves the nonce.
+pub type SignSettlement = dyn Fn(u64) -> Result<SignedTransaction, String> + Send + Sync + 'static;
+
+/// See [`super::Store::store_settlement`].
+pub struct StoreSettlement {
+    pub payment: PurchaseId,
+    pub chain_id: u64,
+    pub relayer: Address,
+    /// The relayer's next account nonce as the chain sees it.
+    pub chain_nonce: u64,
+    pub sign: Box<SignSettlement>,
+    pub now: Timestamp,
+}
+
+/// A confirmed transfer to be booked.
+#[derive(Clone, Debug)]
+pub struct CreditPayment {
+    pub payment: PurchaseId,
+    pub transaction: B256,
+    pub block: u64,
+    pub now: Timestamp,
+}
+
+/// A payment to be given up, if it is still in one of the states it may be given up from.
+#[derive(Clone, Debug)]
+pub struct GiveUp {
+    pub payment: PurchaseId,
+    /// `Refused`, `Failed` or `Expired`.
+    pub state: PaymentState,
+    pub reason: &'static str,
+    pub now: Timestamp,
+}
+
+/// A relayer transaction that may still be mined.
+#[derive(Clone, Debug)]
+pub struct OpenTransaction {
+    pub chain_id: u64,
+    pub relayer: Address,
+    pub account_nonce: u64,
+    pub payment: PurchaseId,
+    pub signed: SignedTransaction,
+}
+
+impl Payment {
+    #[must_use]
+    pub fn key(&self) -> PaymentKey {
+        key(self.asset, &self.terms)
+    }
+}
+
+impl NewPayment {
+    #[must_use]
+    pub fn key(&self) -> PaymentKey {
+        key(self.asset, &self.terms)
+    }
+}
+
+fn key(asset: AssetId, terms: &Authorization) -> PaymentKey {
+    PaymentKey::Authorization {
+        asset,
+        from: terms.from,
+        nonce: terms.nonce,
+    }
+}
+
+impl PaymentWay {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Purchase => "purchase",
+            Self::Direct => "direct",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Purchase, Self::Direct]
+            .into_iter()
+            .find(|way| way.as_str() == text)
+    }
+}
+
+impl fmt::Debug for StoreSettlement {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StoreSettlement")
+            .field("payment", &self.payment)
+            .finish_non_exhaustive()
+    }
+}

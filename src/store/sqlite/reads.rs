@@ -1,0 +1,234 @@
+//! Queries. Each takes a pool or the connection of a transaction.
+
+use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
+
+use super::{
+    super::{Balance, DirectCall, OpenTransaction, Payment, StoreError, StoredCall},
+    rows,
+};
+use crate::{
+    base::{AgentAddress, ChargeId, Credits, PurchaseId, RequestId},
+    ledger::Account,
+    payment::PaymentKey,
+};
+
+pub(in super::super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
+    sqlx::query("SELECT 1 FROM accounts LIMIT 1")
+        .fetch_optional(pool)
+        .await?;
+    Ok(())
+}
+
+pub(in super::super) async fn call<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    wallet: AgentAddress,
+    session: &str,
+    request_id: &RequestId,
+) -> Result<Option<StoredCall>, StoreError> {
+    sqlx::query(
+        "SELECT charge_id, status, price_units, credit_source, message, signature, reply_kind,
+                reply_status, reply_body, balance_units
+         FROM requests JOIN charges ON charges.id = charge_id
+         WHERE wallet = ? AND requests.session = ? AND requests.request_id = ?",
+    )
+    .bind(wallet.to_string())
+    .bind(session)
+    .bind(request_id.as_str())
+    .fetch_optional(executor)
+    .await?
+    .as_ref()
+    .map(rows::stored_call)
+    .transpose()
+}
+
+pub(super) async fn call_of_charge<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    charge: ChargeId,
+) -> Result<Option<StoredCall>, StoreError> {
+    sqlx::query(
+        "SELECT charges.id AS charge_id, status, price_units, credit_source, message, signature,
+                reply_kind, reply_status, reply_body, balance_units
+         FROM charges LEFT JOIN requests ON charge_id = charges.id
+         WHERE charges.id = ?",
+    )
+    .bind(charge.to_string())
+    .fetch_optional(executor)
+    .await?
+    .as_ref()
+    .map(rows::stored_call)
+    .transpose()
+}
+
+pub(super) async fn stored_reply_bytes(
+    transaction: &mut SqliteConnection,
+) -> Result<u64, StoreError> {
+    let row = sqlx::query("SELECT total FROM reply_bytes")
+        .fetch_one(transaction)
+        .await?;
+    rows::unsigned(&row, "total")
+}
+
+pub(in super::super) async fn balance(
+    pool: &SqlitePool,
+    wallet: AgentAddress,
+) -> Result<Balance, StoreError> {
+    let rows = sqlx::query(
+        "SELECT balance_units, accounts.held_units AS held_units, grants.id AS grant_id, source,
+                priority, expires_ms, remaining_units, grants.held_units AS grant_held_units
+         FROM accounts
+         LEFT JOIN grants ON grants.account_id = accounts.id AND remaining_units > 0
+         WHERE name = ?",
+    )
+    .bind(Account::Wallet(wallet).to_string())
+    .fetch_all(pool)
+    .await?;
+    let mut balance = Balance {
+        total: Credits::ZERO,
+        held: Credits::ZERO,
+        grants: Vec::new(),
+    };
+    for row in &rows {
+        balance.total = rows::credits(row, "balance_units")?;
+        balance.held = rows::credits(row, "held_units")?;
+        if row.try_get::<Option<i64>, _>("grant_id")?.is_some() {
+            balance.grants.push(rows::grant(row)?);
+        }
+    }
+    Ok(balance)
+}
+
+pub(in super::super) async fn payment<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    id: PurchaseId,
+) -> Result<Option<Payment>, StoreError> {
+    sqlx::query("SELECT * FROM payments WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(executor)
+        .await?
+        .as_ref()
+        .map(rows::payment)
+        .transpose()
+}
+
+pub(in super::super) async fn payment_by_key<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    key: &PaymentKey,
+) -> Result<Option<Payment>, StoreError> {
+    sqlx::query("SELECT * FROM payments WHERE key = ?")
+        .bind(key.to_string())
+        .fetch_optional(executor)
+        .await?
+        .as_ref()
+        .map(rows::payment)
+        .transpose()
+}
+
+pub(in super::super) async fn open_payments(
+    pool: &SqlitePool,
+    limit: u32,
+) -> Result<Vec<PurchaseId>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT payments.id AS id FROM payments
+         LEFT JOIN direct_calls ON payment_id = payments.id
+         WHERE state = 'broadcast'
+            OR (state = 'authorized' AND (stage IS NULL OR stage IN ('waiting', 'done')))
+         ORDER BY updated_ms LIMIT ?",
+    )
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(|row| rows::parsed(row, "id")).collect()
+}
+
+pub(in super::super) async fn open_transactions(
+    pool: &SqlitePool,
+    chain_id: u64,
+    limit: u32,
+) -> Result<Vec<OpenTransaction>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT chain_id, relayer, account_nonce, payment_id, hash, raw FROM relayer_transactions
+         WHERE chain_id = ? AND status = 'open' ORDER BY account_nonce LIMIT ?",
+    )
+    .bind(rows::signed(chain_id, "chain_id")?)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(rows::open_transaction).collect()
+}
+
+pub(in super::super) async fn open_transaction<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    payment: PurchaseId,
+) -> Result<Option<OpenTransaction>, StoreError> {
+    sqlx::query(
+        "SELECT chain_id, relayer, account_nonce, payment_id, hash, raw FROM relayer_transactions
+         WHERE payment_id = ? AND status = 'open'",
+    )
+    .bind(payment.to_string())
+    .fetch_optional(executor)
+    .await?
+    .as_ref()
+    .map(rows::open_transaction)
+    .transpose()
+}
+
+pub(in super::super) async fn settlement_attempts(
+    pool: &SqlitePool,
+    payment: PurchaseId,
+) -> Result<u32, StoreError> {
+    let count =
+        sqlx::query_scalar("SELECT count(*) FROM relayer_transactions WHERE payment_id = ?")
+            .bind(payment.to_string())
+            .fetch_one(pool)
+            .await?;
+    Ok(count)
+}
+
+pub(in super::super) async fn direct_call<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    payment: PurchaseId,
+) -> Result<Option<DirectCall>, StoreError> {
+    sqlx::query("SELECT * FROM direct_calls WHERE payment_id = ?")
+        .bind(payment.to_string())
+        .fetch_optional(executor)
+        .await?
+        .as_ref()
+        .map(rows::direct_call)
+        .transpose()
+}
+
+pub(in super::super) async fn is_barred<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    payer: AgentAddress,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM barred_payers WHERE payer = ?")
+        .bind(payer.address().as_slice())
+        .fetch_optional(executor)
+        .await?;
+    Ok(row.is_some())
+}
+
+pub(super) async fn has_unsettled_call(
+    transaction: &mut SqliteConnection,
+    payer: AgentAddress,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(
+        "SELECT 1 FROM payments
+         WHERE payer = ? AND way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed')",
+    )
+    .bind(payer.address().as_slice())
+    .fetch_optional(transaction)
+    .await?;
+    Ok(row.is_some())
+}
+
+pub(in super::super) async fn price_list(
+    pool: &SqlitePool,
+    hash: [u8; 32],
+) -> Result<Option<String>, StoreError> {
+    let text = sqlx::query_scalar("SELECT text FROM price_lists WHERE hash = ?")
+        .bind(hash.as_slice())
+        .fetch_optional(pool)
+        .await?;
+    Ok(text)
+}
