@@ -3,6 +3,7 @@
 pub mod app;
 pub mod auth;
 pub mod base;
+pub mod chain;
 pub mod ledger;
 pub mod payment;
 pub mod store;

@@ -26,8 +26,11 @@ pub struct HeaderTooLarge {
 ///
 /// # Errors
 /// When the value is larger than [`HEADER_BYTES_MAX`].
+///
+/// # Panics
+/// When `value` cannot be written as JSON; every document of this module can.
 pub fn encode_header<T: Serialize>(value: &T) -> Result<String, HeaderTooLarge> {
-    let json = serde_json::to_vec(value).expect("wire types have string keys and no failing parts");
+    let json = serde_json::to_vec(value).expect("documents have string keys");
     let header = STANDARD.encode(json);
     if header.len() > HEADER_BYTES_MAX {
         return Err(HeaderTooLarge {

@@ -1,0 +1,221 @@
+//! A configured network: its nodes, its assets, its relayer.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use alloy::primitives::Address;
+use reqwest::Url;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::{
+    ChainError,
+    node::Node,
+    relayer::Relayer,
+    rpc::{Rpc, http_client},
+};
+use crate::{
+    base::{AssetId, NetworkId},
+    payment::{Confirmations, TokenDomain},
+};
+
+/// What an operator says of a network.
+pub struct NetworkSettings {
+    pub id: NetworkId,
+    /// At least one; asked in this order. May hold credentials.
+    pub rpc_urls: Vec<Url>,
+    pub confirmations: Confirmations,
+    pub pay_to: Address,
+    pub assets: Vec<Asset>,
+    pub relayer_key: Zeroizing<[u8; 32]>,
+}
+
+/// A dollar token that is taken in payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asset {
+    pub token: Address,
+    pub symbol: String,
+    pub decimals: u8,
+    pub eip712_name: String,
+    pub eip712_version: String,
+}
+
+/// Why settings describe no network. Each message names the setting.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NetworkSettingsError {
+    #[error("rpc_url must name at least one node")]
+    NoNode,
+    #[error("rpc_url must be http:// or https:// with a host")]
+    NotHttp,
+    #[error("relayer_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
+    RelayerKey,
+    #[error("the HTTP client cannot start: {0}")]
+    HttpClient(String),
+}
+
+/// The way to one network. Cheap to clone.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) id: NetworkId,
+    pub(super) confirmations: Confirmations,
+    pub(super) relayer: Relayer,
+    pay_to: Address,
+    assets: Vec<Asset>,
+    nodes: Vec<Arc<Node>>,
+    /// The node that answered last, which is asked first.
+    preferred: AtomicUsize,
+}
+
+impl Network {
+    /// Takes the settings as they are; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When no node is named, a URL is not one of HTTP, or the relayer's key is none.
+    pub fn new(settings: NetworkSettings) -> Result<Self, NetworkSettingsError> {
+        if settings.rpc_urls.is_empty() {
+            return Err(NetworkSettingsError::NoNode);
+        }
+        let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if !settings.rpc_urls.iter().all(is_http) {
+            return Err(NetworkSettingsError::NotHttp);
+        }
+        let client = http_client()
+            .map_err(|error| NetworkSettingsError::HttpClient(error.without_url().to_string()))?;
+        let nodes = settings.rpc_urls.into_iter().map(|url| {
+            let rpc = Rpc::new(url, client.clone());
+            Arc::new(Node::new(rpc, settings.id))
+        });
+        Ok(Self(Arc::new(Inner {
+            id: settings.id,
+            confirmations: settings.confirmations,
+            relayer: Relayer::new(&settings.relayer_key, settings.id)
+                .ok_or(NetworkSettingsError::RelayerKey)?,
+            pay_to: settings.pay_to,
+            assets: settings.assets,
+            nodes: nodes.collect(),
+            preferred: AtomicUsize::new(0),
+        })))
+    }
+
+    #[must_use]
+    pub fn id(&self) -> NetworkId {
+        self.0.id
+    }
+
+    /// Where payments go.
+    #[must_use]
+    pub fn pay_to(&self) -> Address {
+        self.0.pay_to
+    }
+
+    #[must_use]
+    pub fn assets(&self) -> &[Asset] {
+        &self.0.assets
+    }
+
+    /// The EIP-712 domain under which payments in `asset` are signed.
+    #[must_use]
+    pub fn domain(&self, asset: &Asset) -> TokenDomain {
+        TokenDomain {
+            asset: AssetId {
+                network: self.0.id,
+                token: asset.token,
+            },
+            name: asset.eip712_name.clone(),
+            version: asset.eip712_version.clone(),
+        }
+    }
+
+    /// Makes sure that no node that can be reached is on another chain.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongChain`] when one is; another error when none can be reached.
+    pub async fn verify_chain_id(&self) -> Result<(), ChainError> {
+        let mut verified = Err(self.nobody());
+        for node in &self.0.nodes {
+            match node.check_chain().await {
+                Ok(()) => verified = Ok(()),
+                Err(error @ ChainError::WrongChain { .. }) => return Err(error),
+                Err(error) => verified = verified.or(Err(error)),
+            }
+        }
+        verified
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// Asks one node; if it has no answer, the next. A whole operation runs on a single node, so
+    /// that its reads are of one view of the chain.
+    pub(super) async fn on_one_node<T, F>(
+        &self,
+        operation: impl Fn(Arc<Node>) -> F,
+    ) -> Result<T, ChainError>
+    where
+        F: Future<Output = Result<T, ChainError>>,
+    {
+        let mut failure = self.nobody();
+        for (index, node) in self.nodes() {
+            let outcome = match node.check_chain().await {
+                Ok(()) => operation(Arc::clone(node)).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(answer) => {
+                    self.0.preferred.store(index, Ordering::Relaxed);
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    tracing::debug!(network = %self.0.id, %error, "a node had no answer");
+                    failure = error;
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    fn nobody(&self) -> ChainError {
+        ChainError::Unreachable {
+            node: self.0.id.to_string(),
+            reason: "no node is configured".to_owned(),
+        }
+    }
+
+    /// Every node, the preferred one first.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (usize, &Arc<Node>)> {
+        let nodes = &self.0.nodes;
+        let (before, from) = nodes.split_at(self.0.preferred.load(Ordering::Relaxed));
+        let offset = before.len();
+        let from = from.iter().enumerate();
+        from.map(move |(index, node)| (offset + index, node))
+            .chain(before.iter().enumerate())
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes: Vec<&str> = self.0.nodes.iter().map(|node| node.rpc.name()).collect();
+        formatter
+            .debug_struct("Network")
+            .field("id", &self.0.id)
+            .field("nodes", &nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NetworkSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NetworkSettings")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

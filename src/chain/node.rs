@@ -1,0 +1,185 @@
+//! The questions that one node is asked.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U64, U256},
+    sol_types::SolCall,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{ChainError, rpc::Rpc};
+use crate::{
+    base::{NetworkId, Timestamp},
+    payment::Confirmations,
+};
+
+/// A node, and whether it was seen to be on the chain that it stands for.
+pub(super) struct Node {
+    pub(super) rpc: Rpc,
+    network: NetworkId,
+    chain_checked: AtomicBool,
+}
+
+/// A block's place and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Block {
+    number: U64,
+    pub(super) hash: B256,
+    timestamp: U64,
+}
+
+/// The newest block, and the newest whose facts count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Horizon {
+    pub(super) head: Block,
+    pub(super) confirmed: Block,
+}
+
+/// A log entry, as far as it is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Log {
+    pub(super) address: Address,
+    pub(super) topics: Vec<B256>,
+    pub(super) data: Bytes,
+    pub(super) transaction_hash: Option<B256>,
+}
+
+/// A transaction's outcome, as far as it is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Receipt {
+    pub(super) transaction_hash: B256,
+    pub(super) block_hash: B256,
+    block_number: U64,
+    status: Option<U64>,
+    pub(super) contract_address: Option<Address>,
+    pub(super) logs: Vec<Log>,
+}
+
+impl Block {
+    pub(super) fn number(&self) -> u64 {
+        self.number.to()
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp::from_seconds(i64::try_from(self.timestamp.to::<u64>()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Receipt {
+    pub(super) fn block_number(&self) -> u64 {
+        self.block_number.to()
+    }
+
+    pub(super) fn succeeded(&self) -> bool {
+        self.status == Some(U64::ONE)
+    }
+}
+
+impl Node {
+    pub(super) const fn new(rpc: Rpc, network: NetworkId) -> Self {
+        Self {
+            rpc,
+            network,
+            chain_checked: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes sure, once, that the node is on its chain: no fact is taken from another one.
+    pub(super) async fn check_chain(&self) -> Result<(), ChainError> {
+        if self.chain_checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let chain_id: U64 = self.rpc.call("eth_chainId", ()).await?;
+        let found = NetworkId::from_chain_id(chain_id.to());
+        if found != self.network {
+            return Err(ChainError::WrongChain {
+                node: self.rpc.name().to_owned(),
+                expected: self.network,
+                found,
+            });
+        }
+        self.chain_checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) async fn horizon(&self, depth: Confirmations) -> Result<Horizon, ChainError> {
+        let head = self.tagged_block("latest").await?;
+        let confirmed = match depth {
+            Confirmations::Blocks(0 | 1) => head,
+            Confirmations::Blocks(blocks) => {
+                self.block(head.number().saturating_sub(blocks - 1)).await?
+            }
+            Confirmations::Safe => self.tagged_block("safe").await?,
+            Confirmations::Finalized => self.tagged_block("finalized").await?,
+        };
+        if confirmed.number() > head.number() {
+            return Err(self.inconsistent("a confirmed block is above the head"));
+        }
+        Ok(Horizon { head, confirmed })
+    }
+
+    async fn tagged_block(&self, tag: &'static str) -> Result<Block, ChainError> {
+        let block: Option<Block> = self.rpc.call("eth_getBlockByNumber", (tag, false)).await?;
+        block.ok_or_else(|| ChainError::NoSuchBlock {
+            node: self.rpc.name().to_owned(),
+            tag,
+        })
+    }
+
+    /// The canonical block at a height that exists.
+    pub(super) async fn block(&self, number: u64) -> Result<Block, ChainError> {
+        let params = (U64::from(number), false);
+        let block: Option<Block> = self.rpc.call("eth_getBlockByNumber", params).await?;
+        block.ok_or_else(|| self.inconsistent("a block below the head is missing"))
+    }
+
+    pub(super) async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
+        let method = "eth_getTransactionReceipt";
+        self.rpc.call(method, (transaction,)).await
+    }
+
+    /// A view call at the newest block, or pinned to one block by its hash (EIP-1898).
+    pub(super) async fn view<C: SolCall + Sync>(
+        &self,
+        contract: Address,
+        call: &C,
+        at: Option<B256>,
+    ) -> Result<C::Return, ChainError> {
+        let transaction = json!({ "to": contract, "data": Bytes::from(call.abi_encode()) });
+        let block = match at {
+            Some(hash) => json!({ "blockHash": hash }),
+            None => json!("latest"),
+        };
+        let returned: Bytes = self.rpc.call("eth_call", (transaction, block)).await?;
+        C::abi_decode_returns(&returned).map_err(|_| ChainError::BadReply {
+            node: self.rpc.name().to_owned(),
+            method: C::SIGNATURE.to_owned(),
+        })
+    }
+
+    /// What an account holds to pay gas with, in wei.
+    pub(super) async fn gas_balance(&self, account: Address) -> Result<U256, ChainError> {
+        self.rpc.call("eth_getBalance", (account, "latest")).await
+    }
+
+    pub(super) async fn account_nonce(
+        &self,
+        account: Address,
+        tag: &'static str,
+    ) -> Result<u64, ChainError> {
+        let params = (account, tag);
+        let nonce: U64 = self.rpc.call("eth_getTransactionCount", params).await?;
+        Ok(nonce.to())
+    }
+
+    pub(super) fn inconsistent(&self, what: &'static str) -> ChainError {
+        ChainError::Inconsistent {
+            node: self.rpc.name().to_owned(),
+            what,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Finds the transaction that used an authorization up, newest blocks first.
+
+use alloy::{
+    primitives::{Address, B256, U64},
+    sol_types::SolEvent,
+};
+use serde_json::json;
+
+use super::{
+    ChainError,
+    bindings::Token,
+    node::{Log, Node},
+};
+use crate::payment::Authorization;
+
+/// How far back is searched when the caller does not know where to begin.
+pub(super) const LOOKBACK_BLOCKS: u64 = 50_000;
+
+/// Asked for in one request at first; many nodes refuse more.
+const SPAN_BLOCKS_MAX: u64 = 10_000;
+
+/// Requests in one search. At a node that gives 500 blocks a request, this is 32,000 blocks.
+const REQUESTS_MAX: usize = 64;
+
+/// A walk down a range of blocks in spans that shrink when a node refuses them.
+#[derive(Debug, PartialEq, Eq)]
+struct Window {
+    oldest: u64,
+    newest: u64,
+    span: u64,
+}
+
+impl Window {
+    const fn new(oldest: u64, newest: u64) -> Self {
+        Self {
+            oldest,
+            newest,
+            span: SPAN_BLOCKS_MAX,
+        }
+    }
+
+    /// The first and the last block of the next request.
+    fn range(&self) -> (u64, u64) {
+        let first = (self.newest + 1).saturating_sub(self.span);
+        (first.max(self.oldest), self.newest)
+    }
+
+    /// Moves on to older blocks; `false` when there are none.
+    fn step(&mut self) -> bool {
+        let (first, _) = self.range();
+        if first <= self.oldest {
+            return false;
+        }
+        self.newest = first - 1;
+        true
+    }
+
+    /// Asks for less; `false` when one block was too much already.
+    fn shrink(&mut self) -> bool {
+        let (first, last) = self.range();
+        let asked = last.saturating_sub(first) + 1;
+        self.span = (asked / 4).max(1);
+        asked > 1
+    }
+}
+
+impl Node {
+    /// The transactions between two blocks whose logs name the authorization's nonce. Empty when
+    /// there are none, or when the search ran out of requests.
+    pub(super) async fn find_uses(
+        &self,
+        token: Address,
+        terms: &Authorization,
+        oldest: u64,
+        newest: u64,
+    ) -> Result<Vec<B256>, ChainError> {
+        let mut window = Window::new(oldest.min(newest), newest);
+        for _ in 0..REQUESTS_MAX {
+            match self.logs_of(token, terms, window.range()).await {
+                Ok(logs) if !logs.is_empty() => {
+                    let mut found: Vec<B256> =
+                        logs.iter().filter_map(|log| log.transaction_hash).collect();
+                    found.dedup();
+                    return Ok(found);
+                }
+                Ok(_) if window.step() => {}
+                Ok(_) => return Ok(Vec::new()),
+                Err(ChainError::Rpc(_)) if window.shrink() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        tracing::warn!(
+            ?window,
+            "the search for an authorization's use was cut short"
+        );
+        Ok(Vec::new())
+    }
+
+    async fn logs_of(
+        &self,
+        token: Address,
+        terms: &Authorization,
+        (first, last): (u64, u64),
+    ) -> Result<Vec<Log>, ChainError> {
+        let events = [
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            Token::AuthorizationCanceled::SIGNATURE_HASH,
+        ];
+        let filter = json!({
+            "address": token,
+            "fromBlock": U64::from(first),
+            "toBlock": U64::from(last),
+            "topics": [events, terms.from.into_word(), terms.nonce],
+        });
+        self.rpc.call("eth_getLogs", (filter,)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_down_to_the_oldest_block_and_stops() {
+        let mut window = Window::new(95, 20_100);
+        assert_eq!(window.range(), (10_101, 20_100));
+        assert!(window.step());
+        assert_eq!(window.range(), (101, 10_100));
+        assert!(window.step());
+        assert_eq!(window.range(), (95, 100));
+        assert!(!window.step());
+    }
+
+    #[test]
+    fn shrinks_from_what_was_asked_down_to_one_block() {
+        let mut window = Window::new(0, 99);
+        let mut spans = Vec::new();
+        while window.shrink() {
+            spans.push(window.span);
+        }
+        assert_eq!(spans, [25, 6, 1]);
+        assert_eq!(window.range(), (99, 99));
+        assert!(window.step());
+        assert_eq!(window.range(), (98, 98));
+    }
+
+    #[test]
+    fn the_genesis_block_is_a_range_of_its_own() {
+        let mut window = Window::new(0, 0);
+        assert_eq!(window.range(), (0, 0));
+        assert!(!window.step());
+    }
+}

@@ -1,0 +1,465 @@
+//! The judge and the relayer against a real node with the real USDC contract.
+
+use std::path::Path;
+
+use alloy::{
+    consensus::{Transaction, TxEnvelope},
+    eips::eip2718::Decodable2718,
+    primitives::{Address, B256, Bytes, U256},
+    signers::{SignerSync, local::PrivateKeySigner},
+    sol,
+    sol_types::{Eip712Domain, SolCall, SolStruct},
+};
+use counterfoil::{
+    chain::{
+        Asset, Broadcast, ChainError, Network, NetworkSettings, SignedTransaction, SimulationError,
+        devnet::{Devnet, DevnetOptions, USDC},
+    },
+    payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+const PAY_TO: Address = Address::repeat_byte(0xaa);
+const PRICE: u64 = 1_000_000;
+const FAR_AHEAD: u64 = 4_000_000_000;
+
+sol! {
+    struct CancelAuthorization {
+        address authorizer;
+        bytes32 nonce;
+    }
+    function cancelAuthorization(address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s);
+}
+
+struct World {
+    devnet: Devnet,
+    network: Network,
+    payer: PrivateKeySigner,
+}
+
+impl World {
+    /// A node, a network of that depth, a relayer with gas and a payer with 5 dollars. Blocks are
+    /// made when a test says so.
+    async fn new(confirmations: Confirmations) -> Self {
+        let node_modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules");
+        let options = DevnetOptions::from_node_modules(&node_modules)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let devnet = Devnet::start(options).await.unwrap();
+        let network = network_at(&devnet, &[devnet.rpc_url().as_str()], confirmations);
+        devnet.fund_gas(network.relayer_address()).await.unwrap();
+        let payer = PrivateKeySigner::from_slice(&[0x22; 32]).unwrap();
+        devnet
+            .mint(payer.address(), U256::from(5 * PRICE))
+            .await
+            .unwrap();
+        devnet.set_automine(false).await.unwrap();
+        Self {
+            devnet,
+            network,
+            payer,
+        }
+    }
+
+    fn terms(&self, nonce: u8) -> Authorization {
+        Authorization {
+            from: self.payer.address(),
+            to: PAY_TO,
+            value: U256::from(PRICE),
+            valid_after: 0,
+            valid_before: FAR_AHEAD,
+            nonce: B256::repeat_byte(nonce),
+        }
+    }
+
+    fn sign(&self, terms: &Authorization) -> Vec<u8> {
+        let domain = self.network.domain(&self.devnet.usdc());
+        let signature = self.payer.sign_hash_sync(&terms.digest(&domain)).unwrap();
+        signature.as_bytes().to_vec()
+    }
+
+    /// Signs the settlement of `terms` as the service does: simulated, at the next account nonce.
+    async fn settlement(&self, terms: &Authorization) -> SignedTransaction {
+        let signature = self.sign(terms);
+        let simulated = self.network.simulate_settlement(USDC, terms, &signature);
+        let gas_limit = simulated.await.unwrap();
+        let nonce = self.network.relayer_nonces().await.unwrap().pending;
+        let fees = self.network.fees().await.unwrap();
+        self.network
+            .sign_settlement(USDC, terms, &signature, nonce, fees, gas_limit)
+    }
+
+    async fn settle(&self, terms: &Authorization) -> B256 {
+        let signed = self.settlement(terms).await;
+        assert_eq!(
+            self.network.broadcast(&signed.raw).await,
+            Broadcast::Accepted
+        );
+        self.devnet.mine(1).await.unwrap();
+        signed.hash
+    }
+
+    /// Sends a call to the token from an account that has nothing to do with the service.
+    async fn send_as_stranger(&self, data: Bytes) -> B256 {
+        let accounts: Vec<Address> = self.devnet.rpc("eth_accounts", json!([])).await.unwrap();
+        let transaction = json!({ "from": accounts[5], "to": USDC, "data": data });
+        let hash = self
+            .devnet
+            .rpc("eth_sendTransaction", json!([transaction]))
+            .await
+            .unwrap();
+        self.devnet.mine(1).await.unwrap();
+        hash
+    }
+
+    async fn fact(&self, terms: &Authorization, known: Option<B256>) -> AuthorizationFact {
+        let look = self.network.authorization_fact(USDC, terms, None, known);
+        look.await.unwrap()
+    }
+
+    async fn head(&self) -> u64 {
+        self.network.head_block().await.unwrap()
+    }
+}
+
+fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> Network {
+    Network::new(NetworkSettings {
+        id: devnet.network_id(),
+        rpc_urls: urls.iter().map(|url| url.parse().unwrap()).collect(),
+        confirmations,
+        pay_to: PAY_TO,
+        assets: vec![devnet.usdc()],
+        relayer_key: Zeroizing::new([0x33; 32]),
+    })
+    .unwrap()
+}
+
+fn call_data(signed: &SignedTransaction) -> Bytes {
+    let transaction = TxEnvelope::decode_2718(&mut signed.raw.as_slice()).unwrap();
+    transaction.input().clone()
+}
+
+#[tokio::test]
+async fn a_settlement_is_paid_at_once_and_confirmed_at_its_depth() {
+    let world = World::new(Confirmations::Blocks(3)).await;
+    let terms = world.terms(1);
+    assert!(matches!(
+        world.fact(&terms, None).await,
+        AuthorizationFact::Unused { .. }
+    ));
+
+    let transaction = world.settle(&terms).await;
+    let block = world.head().await;
+    let paid = |confirmed| {
+        AuthorizationFact::Paid(Inclusion {
+            transaction,
+            block,
+            confirmed,
+        })
+    };
+    for confirmed in [false, false, true] {
+        // Told the transaction or not, and told where to search or not: the same fact.
+        assert_eq!(world.fact(&terms, Some(transaction)).await, paid(confirmed));
+        assert_eq!(world.fact(&terms, None).await, paid(confirmed));
+        let since = world
+            .network
+            .authorization_fact(USDC, &terms, Some(block), None);
+        assert_eq!(since.await.unwrap(), paid(confirmed));
+        world.devnet.mine(1).await.unwrap();
+    }
+    let balance = world.network.balance_of(USDC, PAY_TO).await.unwrap();
+    assert_eq!(balance, U256::from(PRICE));
+}
+
+#[tokio::test]
+async fn a_used_nonce_outside_of_the_search_is_unexplained() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let terms = world.terms(1);
+    world.settle(&terms).await;
+    world.devnet.mine(1).await.unwrap();
+    let since = Some(world.head().await);
+    let look = world.network.authorization_fact(USDC, &terms, since, None);
+    assert_eq!(look.await.unwrap(), AuthorizationFact::Unexplained);
+}
+
+#[tokio::test]
+async fn the_same_bytes_may_be_broadcast_again() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let terms = world.terms(1);
+    let signed = world.settlement(&terms).await;
+    let send = || world.network.broadcast(&signed.raw);
+    assert_eq!(send().await, Broadcast::Accepted);
+    assert_eq!(send().await, Broadcast::AlreadyKnown);
+    let nonces = world.network.relayer_nonces().await.unwrap();
+    assert_eq!((nonces.latest, nonces.pending), (0, 1));
+    let included = || world.network.transaction_included(signed.hash);
+    assert_eq!(included().await.unwrap(), None);
+    assert!(matches!(
+        world.fact(&terms, Some(signed.hash)).await,
+        AuthorizationFact::Unused { .. }
+    ));
+
+    world.devnet.mine(1).await.unwrap();
+    assert_eq!(send().await, Broadcast::NonceTooLow);
+    let included = included().await.unwrap().unwrap();
+    assert!(included.succeeded && included.inclusion.confirmed);
+    assert_eq!(
+        world.fact(&terms, Some(signed.hash)).await,
+        AuthorizationFact::Paid(included.inclusion)
+    );
+}
+
+#[tokio::test]
+async fn a_relayer_without_gas_is_told_so() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let signed = world.settlement(&world.terms(1)).await;
+    let relayer = world.network.relayer_address();
+    let emptied: Value = world
+        .devnet
+        .rpc("anvil_setBalance", json!([relayer, "0x0"]))
+        .await
+        .unwrap();
+    assert_eq!(emptied, Value::Null);
+    assert_eq!(world.network.relayer_balance().await.unwrap(), U256::ZERO);
+    let outcome = world.network.broadcast(&signed.raw).await;
+    assert!(matches!(outcome, Broadcast::Rejected { .. }), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_cancelled_authorization_is_used_up_but_not_paid() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let terms = world.terms(1);
+    let asset = world.devnet.usdc();
+    let domain = Eip712Domain::new(
+        Some(asset.eip712_name.into()),
+        Some(asset.eip712_version.into()),
+        Some(U256::from(world.devnet.network_id().chain_id())),
+        Some(USDC),
+        None,
+    );
+    let cancel = CancelAuthorization {
+        authorizer: terms.from,
+        nonce: terms.nonce,
+    };
+    let digest = cancel.eip712_signing_hash(&domain);
+    let signature = world.payer.sign_hash_sync(&digest).unwrap();
+    let call = cancelAuthorizationCall {
+        authorizer: terms.from,
+        nonce: terms.nonce,
+        v: 27 + u8::from(signature.v()),
+        r: signature.r().into(),
+        s: signature.s().into(),
+    };
+    let transaction = world.send_as_stranger(call.abi_encode().into()).await;
+    let cancelled = AuthorizationFact::Cancelled(Inclusion {
+        transaction,
+        block: world.head().await,
+        confirmed: true,
+    });
+    assert_eq!(world.fact(&terms, None).await, cancelled);
+}
+
+#[tokio::test]
+async fn a_nonce_used_for_another_recipient_is_spent_elsewhere() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let terms = world.terms(1);
+    let elsewhere = Authorization {
+        to: Address::repeat_byte(0xbb),
+        ..terms.clone()
+    };
+    let transaction = world.settle(&elsewhere).await;
+    let block = world.head().await;
+    assert_eq!(
+        world.fact(&terms, None).await,
+        AuthorizationFact::SpentElsewhere(Inclusion {
+            transaction,
+            block,
+            confirmed: true
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_front_run_settlement_is_a_settlement() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let terms = world.terms(1);
+    let ours = world.settlement(&terms).await;
+    let theirs = world.send_as_stranger(call_data(&ours)).await;
+    let block = world.head().await;
+    assert_eq!(
+        world.network.broadcast(&ours.raw).await,
+        Broadcast::Accepted
+    );
+    world.devnet.mine(1).await.unwrap();
+    let failed = world.network.transaction_included(ours.hash).await.unwrap();
+    assert!(!failed.unwrap().succeeded);
+    assert_eq!(
+        world.fact(&terms, Some(ours.hash)).await,
+        AuthorizationFact::Paid(Inclusion {
+            transaction: theirs,
+            block,
+            confirmed: true
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_authorization_that_ran_out_stays_unused() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let head: Value = world
+        .devnet
+        .rpc("eth_getBlockByNumber", json!(["latest", false]))
+        .await
+        .unwrap();
+    let now: U256 = serde_json::from_value(head["timestamp"].clone()).unwrap();
+    let terms = Authorization {
+        valid_before: now.to::<u64>() + 60,
+        ..world.terms(1)
+    };
+    world.devnet.increase_time(120).await.unwrap();
+    let AuthorizationFact::Unused { confirmed_until } = world.fact(&terms, None).await else {
+        panic!("it was never used");
+    };
+    assert!(confirmed_until > terms.expires_at());
+    let signature = world.sign(&terms);
+    let simulated = world.network.simulate_settlement(USDC, &terms, &signature);
+    assert_eq!(
+        simulated.await,
+        Err(SimulationError::Reverted(
+            "FiatTokenV2: authorization is expired".into()
+        ))
+    );
+}
+
+#[tokio::test]
+async fn the_simulation_tells_what_the_token_would() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let terms = world.terms(1);
+    let simulate = async |terms: &Authorization, signature: &[u8]| {
+        let simulated = world.network.simulate_settlement(USDC, terms, signature);
+        simulated.await
+    };
+    let signature = world.sign(&terms);
+    assert!((50_000..200_000).contains(&simulate(&terms, &signature).await.unwrap()));
+
+    let too_much = Authorization {
+        value: U256::from(6 * PRICE),
+        ..terms.clone()
+    };
+    let reverted = |reason: &str| Err(SimulationError::Reverted(reason.into()));
+    assert_eq!(
+        simulate(&too_much, &world.sign(&too_much)).await,
+        reverted("ERC20: transfer amount exceeds balance")
+    );
+    assert_eq!(
+        simulate(&terms, &world.sign(&too_much)).await,
+        reverted("FiatTokenV2: invalid signature")
+    );
+}
+
+#[tokio::test]
+async fn a_payment_in_a_block_that_was_replaced_is_unpaid_again() {
+    let world = World::new(Confirmations::Blocks(2)).await;
+    let terms = world.terms(1);
+    let snapshot = world.devnet.snapshot().await.unwrap();
+    let transaction = world.settle(&terms).await;
+    assert!(matches!(
+        world.fact(&terms, Some(transaction)).await,
+        AuthorizationFact::Paid(Inclusion {
+            confirmed: false,
+            ..
+        })
+    ));
+    world.devnet.revert(snapshot).await.unwrap();
+    assert!(matches!(
+        world.fact(&terms, Some(transaction)).await,
+        AuthorizationFact::Unused { .. }
+    ));
+}
+
+#[tokio::test]
+async fn safe_and_finalized_are_the_nodes_own_words() {
+    let world = World::new(Confirmations::Finalized).await;
+    let terms = world.terms(1);
+    world.settle(&terms).await;
+    let confirmed = async |network: &Network| {
+        let look = network.authorization_fact(USDC, &terms, None, None);
+        match look.await.unwrap() {
+            AuthorizationFact::Paid(at) => at.confirmed,
+            other => panic!("{other:?}"),
+        }
+    };
+    let urls = [world.devnet.rpc_url().as_str()];
+    let safe = network_at(&world.devnet, &urls, Confirmations::Safe);
+    assert!(!confirmed(&safe).await && !confirmed(&world.network).await);
+    // Anvil calls a block safe after 32 more, and finalized after 64.
+    world.devnet.mine(40).await.unwrap();
+    assert!(confirmed(&safe).await && !confirmed(&world.network).await);
+    world.devnet.mine(40).await.unwrap();
+    assert!(confirmed(&world.network).await);
+}
+
+#[tokio::test]
+async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let alive = world.devnet.rpc_url().as_str();
+    let dead = "http://user:hunter2hunter2@127.0.0.1:1/secretkey";
+    let network = network_at(&world.devnet, &[dead, alive], Confirmations::Blocks(1));
+    network.verify_chain_id().await.unwrap();
+    let balance = network.balance_of(USDC, world.payer.address()).await;
+    assert_eq!(balance, Ok(U256::from(5 * PRICE)));
+
+    let unreachable = network_at(&world.devnet, &[dead], Confirmations::Blocks(1));
+    let error = unreachable.head_block().await.unwrap_err();
+    assert!(matches!(error, ChainError::Unreachable { .. }));
+    let told = format!("{error} {error:?} {unreachable:?}");
+    assert!(
+        !told.contains("secretkey") && !told.contains("hunter2"),
+        "{told}"
+    );
+    let outcome = unreachable.broadcast(&[1, 2, 3]).await;
+    assert!(matches!(outcome, Broadcast::Unknown { .. }), "{outcome:?}");
+
+    let settings = NetworkSettings {
+        id: counterfoil::base::NetworkId::from_chain_id(1),
+        rpc_urls: vec![alive.parse().unwrap()],
+        confirmations: Confirmations::Blocks(1),
+        pay_to: PAY_TO,
+        assets: Vec::new(),
+        relayer_key: Zeroizing::new([0x33; 32]),
+    };
+    let elsewhere = Network::new(settings).unwrap();
+    for outcome in [
+        elsewhere.verify_chain_id().await,
+        elsewhere.head_block().await.map(drop),
+    ] {
+        assert!(matches!(outcome, Err(ChainError::WrongChain { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_domain_is_noticed() {
+    let world = World::new(Confirmations::Blocks(1)).await;
+    let asset = world.devnet.usdc();
+    assert_eq!(world.network.check_domain(&asset).await, Ok(true));
+    for wrong in [
+        Asset {
+            eip712_name: "USD Coin".into(),
+            ..asset.clone()
+        },
+        Asset {
+            eip712_version: "1".into(),
+            ..asset.clone()
+        },
+    ] {
+        assert_eq!(world.network.check_domain(&wrong).await, Ok(false));
+    }
+    let no_token = Asset {
+        token: PAY_TO,
+        ..asset
+    };
+    assert!(matches!(
+        world.network.check_domain(&no_token).await,
+        Err(ChainError::BadReply { .. })
+    ));
+}
