@@ -10,4 +10,5 @@ pub mod payment;
 pub mod service;
 pub mod store;
 pub mod upstream;
+pub mod worker;
 pub mod x402;

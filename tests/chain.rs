@@ -1,6 +1,6 @@
 //! The judge and the relayer against a real node with the real USDC contract.
 
-use std::path::Path;
+use std::{num::NonZeroU64, path::Path};
 
 use alloy::{
     consensus::{Transaction, TxEnvelope},
@@ -30,6 +30,10 @@ sol! {
         bytes32 nonce;
     }
     function cancelAuthorization(address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s);
+}
+
+fn blocks(count: u64) -> Confirmations {
+    Confirmations::Blocks(NonZeroU64::new(count).unwrap())
 }
 
 struct World {
@@ -141,7 +145,7 @@ fn call_data(signed: &SignedTransaction) -> Bytes {
 
 #[tokio::test]
 async fn a_settlement_is_paid_at_once_and_confirmed_at_its_depth() {
-    let world = World::new(Confirmations::Blocks(3)).await;
+    let world = World::new(blocks(3)).await;
     let terms = world.terms(1);
     assert!(matches!(
         world.fact(&terms, None).await,
@@ -173,7 +177,7 @@ async fn a_settlement_is_paid_at_once_and_confirmed_at_its_depth() {
 
 #[tokio::test]
 async fn a_used_nonce_outside_of_the_search_is_unexplained() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     world.settle(&terms).await;
     world.devnet.mine(1).await.unwrap();
@@ -184,7 +188,7 @@ async fn a_used_nonce_outside_of_the_search_is_unexplained() {
 
 #[tokio::test]
 async fn the_same_bytes_may_be_broadcast_again() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let signed = world.settlement(&terms).await;
     let send = || world.network.broadcast(&signed.raw);
@@ -211,7 +215,7 @@ async fn the_same_bytes_may_be_broadcast_again() {
 
 #[tokio::test]
 async fn a_relayer_without_gas_is_told_so() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let signed = world.settlement(&world.terms(1)).await;
     let relayer = world.network.relayer_address();
     let emptied: Value = world
@@ -227,7 +231,7 @@ async fn a_relayer_without_gas_is_told_so() {
 
 #[tokio::test]
 async fn a_cancelled_authorization_is_used_up_but_not_paid() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let asset = world.devnet.usdc();
     let domain = Eip712Domain::new(
@@ -261,7 +265,7 @@ async fn a_cancelled_authorization_is_used_up_but_not_paid() {
 
 #[tokio::test]
 async fn a_nonce_used_for_another_recipient_is_spent_elsewhere() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let elsewhere = Authorization {
         to: Address::repeat_byte(0xbb),
@@ -281,7 +285,7 @@ async fn a_nonce_used_for_another_recipient_is_spent_elsewhere() {
 
 #[tokio::test]
 async fn a_front_run_settlement_is_a_settlement() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let ours = world.settlement(&terms).await;
     let theirs = world.send_as_stranger(call_data(&ours)).await;
@@ -305,7 +309,7 @@ async fn a_front_run_settlement_is_a_settlement() {
 
 #[tokio::test]
 async fn an_authorization_that_ran_out_stays_unused() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let head: Value = world
         .devnet
         .rpc("eth_getBlockByNumber", json!(["latest", false]))
@@ -333,7 +337,7 @@ async fn an_authorization_that_ran_out_stays_unused() {
 
 #[tokio::test]
 async fn the_simulation_tells_what_the_token_would() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let simulate = async |terms: &Authorization, signature: &[u8]| {
         let simulated = world.network.simulate_settlement(USDC, terms, signature);
@@ -359,7 +363,7 @@ async fn the_simulation_tells_what_the_token_would() {
 
 #[tokio::test]
 async fn a_payment_in_a_block_that_was_replaced_is_unpaid_again() {
-    let world = World::new(Confirmations::Blocks(2)).await;
+    let world = World::new(blocks(2)).await;
     let terms = world.terms(1);
     let snapshot = world.devnet.snapshot().await.unwrap();
     let transaction = world.settle(&terms).await;
@@ -401,15 +405,15 @@ async fn safe_and_finalized_are_the_nodes_own_words() {
 
 #[tokio::test]
 async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let alive = world.devnet.rpc_url().as_str();
     let dead = "http://user:hunter2hunter2@127.0.0.1:1/secretkey";
-    let network = network_at(&world.devnet, &[dead, alive], Confirmations::Blocks(1));
+    let network = network_at(&world.devnet, &[dead, alive], blocks(1));
     network.verify_chain_id().await.unwrap();
     let balance = network.balance_of(USDC, world.payer.address()).await;
     assert_eq!(balance, Ok(U256::from(5 * PRICE)));
 
-    let unreachable = network_at(&world.devnet, &[dead], Confirmations::Blocks(1));
+    let unreachable = network_at(&world.devnet, &[dead], blocks(1));
     let error = unreachable.head_block().await.unwrap_err();
     assert!(matches!(error, ChainError::Unreachable { .. }));
     let told = format!("{error} {error:?} {unreachable:?}");
@@ -423,7 +427,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
     let settings = NetworkSettings {
         id: counterfoil::base::NetworkId::from_chain_id(1),
         rpc_urls: vec![alive.parse().unwrap()],
-        confirmations: Confirmations::Blocks(1),
+        confirmations: blocks(1),
         pay_to: PAY_TO,
         assets: Vec::new(),
         relayer_key: Zeroizing::new([0x33; 32]),
@@ -439,7 +443,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
 
 #[tokio::test]
 async fn a_wrong_domain_is_noticed() {
-    let world = World::new(Confirmations::Blocks(1)).await;
+    let world = World::new(blocks(1)).await;
     let asset = world.devnet.usdc();
     assert_eq!(world.network.check_domain(&asset).await, Ok(true));
     for wrong in [

@@ -1,5 +1,7 @@
 //! The chain is the judge: what became of an authorization.
 
+use std::num::NonZeroU64;
+
 use alloy::primitives::{Address, B256};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     search::LOOKBACK_BLOCKS,
     verdict::{self, Verdict},
 };
-use crate::payment::{Authorization, AuthorizationFact, Inclusion};
+use crate::payment::{Authorization, AuthorizationFact, Confirmations, Inclusion};
 
 /// A transaction that is in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl Network {
     /// # Errors
     /// When no node answers.
     pub async fn head_block(&self) -> Result<u64, ChainError> {
-        let depth = crate::payment::Confirmations::Blocks(1);
+        let depth = Confirmations::Blocks(NonZeroU64::MIN);
         self.on_one_node(|node| async move { Ok(node.horizon(depth).await?.head.number()) })
             .await
     }

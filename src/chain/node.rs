@@ -1,6 +1,9 @@
 //! The questions that one node is asked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    num::NonZeroU64,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use alloy::{
     primitives::{Address, B256, Bytes, U64, U256},
@@ -109,9 +112,10 @@ impl Node {
     pub(super) async fn horizon(&self, depth: Confirmations) -> Result<Horizon, ChainError> {
         let head = self.tagged_block("latest").await?;
         let confirmed = match depth {
-            Confirmations::Blocks(0 | 1) => head,
+            Confirmations::Blocks(NonZeroU64::MIN) => head,
             Confirmations::Blocks(blocks) => {
-                self.block(head.number().saturating_sub(blocks - 1)).await?
+                let below = blocks.get() - 1;
+                self.block(head.number().saturating_sub(below)).await?
             }
             Confirmations::Safe => self.tagged_block("safe").await?,
             Confirmations::Finalized => self.tagged_block("finalized").await?,

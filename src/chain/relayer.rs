@@ -118,6 +118,8 @@ impl fmt::Debug for Relayer {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use alloy::{
         consensus::{Transaction, TxEnvelope},
         eips::eip2718::Decodable2718,
@@ -132,7 +134,7 @@ mod tests {
         Network::new(NetworkSettings {
             id: NetworkId::from_chain_id(84532),
             rpc_urls: vec!["http://127.0.0.1:1".parse().unwrap()],
-            confirmations: Confirmations::Blocks(1),
+            confirmations: Confirmations::Blocks(NonZeroU64::MIN),
             pay_to: Address::repeat_byte(3),
             assets: Vec::new(),
             relayer_key: Zeroizing::new([0x11; 32]),

@@ -31,19 +31,27 @@ impl Serialize for UsdNumber {
 }
 
 fn number<S: Serializer>(digits: String, serializer: S) -> Result<S::Ok, S::Error> {
-    RawValue::from_string(digits).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    RawValue::from_string(digits)
+        .map_err(serde::ser::Error::custom)?
+        .serialize(serializer)
 }
 
 impl PartialSchema for CreditsNumber {
     fn schema() -> RefOr<Schema> {
         let text = "Credits, exact: at most four decimals. One credit is 0.01 USD.";
-        ObjectBuilder::new().schema_type(Type::Number).description(Some(text)).into()
+        ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .description(Some(text))
+            .into()
     }
 }
 
 impl PartialSchema for UsdNumber {
     fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::Number).description(Some("US dollars, exact.")).into()
+        ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .description(Some("US dollars, exact."))
+            .into()
     }
 }
 
@@ -63,7 +71,10 @@ mod tests {
             (i64::MAX, "922337203685477.5807", "9223372036854.775807"),
         ] {
             let amount = Credits::from_units(units);
-            assert_eq!(serde_json::to_string(&CreditsNumber(amount)).unwrap(), credits);
+            assert_eq!(
+                serde_json::to_string(&CreditsNumber(amount)).unwrap(),
+                credits
+            );
             assert_eq!(serde_json::to_string(&UsdNumber(amount)).unwrap(), usd);
         }
     }

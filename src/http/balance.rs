@@ -64,7 +64,11 @@ pub(super) async fn read(
 }
 
 fn document(wallet: AgentAddress, balance: Balance, now: Timestamp) -> BalanceDocument {
-    let Balance { total, held, mut grants } = balance;
+    let Balance {
+        total,
+        held,
+        mut grants,
+    } = balance;
     grants.sort_by(crate::ledger::Grant::spending_order);
     let expiration = grants.iter().filter_map(|grant| grant.expires_at).min();
     BalanceDocument {

@@ -22,20 +22,31 @@ pub(super) async fn read(
         let detail = format!("the body is larger than {} bytes", limits.request_bytes_max);
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", detail)
     };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok());
     if announced
         .and_then(|length| length.parse::<u64>().ok())
         .is_some_and(|length| length > limits.request_bytes_max as u64)
     {
         return Err(too_large());
     }
-    let bytes = match timeout(limits.body_timeout, to_bytes(body, limits.request_bytes_max)).await {
+    let bytes = match timeout(
+        limits.body_timeout,
+        to_bytes(body, limits.request_bytes_max),
+    )
+    .await
+    {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(error)) if is_length_limit(&error) => return Err(too_large()),
         Ok(Err(_)) => return Err(Problem::invalid("the body broke off")),
         Err(_) => {
             let detail = "the body did not arrive in time";
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail));
+            return Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "REQUEST_TIMEOUT",
+                detail,
+            ));
         }
     };
     if !bytes.is_empty() && !is_json(headers) {
@@ -57,7 +68,12 @@ fn is_json(headers: &HeaderMap) -> bool {
         return true;
     };
     let content_type = content_type.to_str().unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }

@@ -78,7 +78,15 @@ pub(super) async fn invoke(
                 // Official clients send this after a 402: the payment counts, not the signature.
                 let parameters = node.get("parameters");
                 let payment = Some(payment);
-                direct::call(&house, &product, &action, parameters, "/parameters", payment).await
+                direct::call(
+                    &house,
+                    &product,
+                    &action,
+                    parameters,
+                    "/parameters",
+                    payment,
+                )
+                .await
             }
             (true, None) => {
                 let binding = Binding::Path { action: &action };
@@ -87,7 +95,10 @@ pub(super) async fn invoke(
         }
     };
     // A charge must not end with the connection that asked for it.
-    service.detached(work).await.map_err(|_| Problem::internal())?
+    service
+        .detached(work)
+        .await
+        .map_err(|_| Problem::internal())?
 }
 
 /// Call a product (older form)
@@ -124,7 +135,10 @@ pub(super) async fn invoke_product(
         let node = body::parse(&bytes)?;
         spend(&house, peer.ip(), &product, Binding::Scope, &node).await
     };
-    service.detached(work).await.map_err(|_| Problem::internal())?
+    service
+        .detached(work)
+        .await
+        .map_err(|_| Problem::internal())?
 }
 
 /// What every signed body has.
@@ -185,7 +199,9 @@ fn phrase(answer: &CallAnswer) -> Response {
         None => Problem::internal().into_response(),
     };
     if answer.replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }
@@ -216,15 +232,27 @@ pub(super) fn data(reply: &CallReply) -> Option<&RawValue> {
 }
 
 pub(super) fn tool_document<'a>(reply: &CallReply, data: &'a RawValue) -> ToolDocument<'a> {
-    ToolDocument { success: true, status_code: reply.status.unwrap_or(200), data }
+    ToolDocument {
+        success: true,
+        status_code: reply.status.unwrap_or(200),
+        data,
+    }
 }
 
 /// A tool that failed: nothing is charged for it.
 pub(super) fn voided(reply: &CallReply, charge: &str) -> Problem {
     let (status, code, detail) = if reply.kind == ReplyKind::TimedOut {
-        (StatusCode::GATEWAY_TIMEOUT, "TOOL_TIMEOUT", "the tool took too long; nothing is charged")
+        (
+            StatusCode::GATEWAY_TIMEOUT,
+            "TOOL_TIMEOUT",
+            "the tool took too long; nothing is charged",
+        )
     } else {
-        (StatusCode::BAD_GATEWAY, "TOOL_FAILED", "the tool failed; nothing is charged")
+        (
+            StatusCode::BAD_GATEWAY,
+            "TOOL_FAILED",
+            "the tool failed; nothing is charged",
+        )
     };
     Problem::new(status, code, detail)
         .with("charge_id", charge)
@@ -283,7 +311,12 @@ pub(super) fn problem(house: &House, peer: IpAddr, error: CallError) -> Problem 
             "must name an action: the product has several",
         )]),
         CallError::Parameters(errors) => parameters_problem("/parameters", errors),
-        CallError::Insufficient { price, available, tool, action } => {
+        CallError::Insufficient {
+            price,
+            available,
+            tool,
+            action,
+        } => {
             let service = &house.service;
             let detail = format!("the price is {price} credits and {available} are available");
             let problem =
@@ -310,11 +343,10 @@ pub(super) fn tool_not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "TOOL_NOT_FOUND", detail)
 }
 
-pub(super) fn parameters_problem(
-    base: &str,
-    errors: Vec<crate::upstream::FieldError>,
-) -> Problem {
-    let problems = errors.into_iter().map(|error| FieldProblem::of_parameters(base, error));
+pub(super) fn parameters_problem(base: &str, errors: Vec<crate::upstream::FieldError>) -> Problem {
+    let problems = errors
+        .into_iter()
+        .map(|error| FieldProblem::of_parameters(base, error));
     Problem::fields(problems.collect())
 }
 
@@ -338,7 +370,10 @@ fn session_problem(problem: SessionProblem) -> Problem {
 
 fn signature_problem(problem: SignatureProblem) -> Problem {
     match problem {
-        SignatureProblem::Malformed { problem, expected_message } => Problem::new(
+        SignatureProblem::Malformed {
+            problem,
+            expected_message,
+        } => Problem::new(
             StatusCode::UNAUTHORIZED,
             "EXTERNAL_SIGNATURE_MALFORMED",
             format!("the signature {problem}"),
@@ -349,8 +384,14 @@ fn signature_problem(problem: SignatureProblem) -> Problem {
 }
 
 fn mismatch_problem(mismatch: Mismatch) -> Problem {
-    let hashes: Vec<String> = mismatch.accepted_payload_hashes.iter().map(hex::encode).collect();
-    let recovered = mismatch.recovered_wallet_for_expected_message.map(|wallet| wallet.to_string());
+    let hashes: Vec<String> = mismatch
+        .accepted_payload_hashes
+        .iter()
+        .map(hex::encode)
+        .collect();
+    let recovered = mismatch
+        .recovered_wallet_for_expected_message
+        .map(|wallet| wallet.to_string());
     Problem::new(
         StatusCode::UNAUTHORIZED,
         "EXTERNAL_SIGNATURE_WALLET_MISMATCH",
@@ -362,7 +403,10 @@ fn mismatch_problem(mismatch: Mismatch) -> Problem {
     .with("recovered_wallet_for_expected_message", &recovered)
     .with("accepted_paths", &mismatch.accepted_paths)
     .with("accepted_payload_hashes", &hashes)
-    .with("payload_canonical_top_level_keys", &mismatch.payload_canonical_top_level_keys)
+    .with(
+        "payload_canonical_top_level_keys",
+        &mismatch.payload_canonical_top_level_keys,
+    )
 }
 
 /// The answer to a call that was paid for by itself.
@@ -371,5 +415,9 @@ pub(super) fn paid_document<'a>(
     data: &'a RawValue,
     x402: super::documents::PaymentDocument,
 ) -> PaidCallDocument<'a> {
-    PaidCallDocument { success: true, response: tool_document(reply, data), x402 }
+    PaidCallDocument {
+        success: true,
+        response: tool_document(reply, data),
+        x402,
+    }
 }

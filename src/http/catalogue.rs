@@ -24,8 +24,17 @@ use crate::{base::Slug, service::Service, upstream::Tool};
 )]
 pub(super) async fn list(State(house): State<House>) -> Response {
     let service = &house.service;
-    let tools = service.catalogue().tools().iter().map(|tool| entry(service, tool)).collect();
-    Json(CatalogueDocument { price_list_hash: price_list_hash(service), tools }).into_response()
+    let tools = service
+        .catalogue()
+        .tools()
+        .iter()
+        .map(|tool| entry(service, tool))
+        .collect();
+    Json(CatalogueDocument {
+        price_list_hash: price_list_hash(service),
+        tools,
+    })
+    .into_response()
 }
 
 /// Show one tool
@@ -43,7 +52,10 @@ pub(super) async fn one(
     let service = &house.service;
     let slug: Slug = product.parse().map_err(|_| tool_not_found())?;
     let tool = service.catalogue().tool(&slug).ok_or_else(tool_not_found)?;
-    let page = ToolPage { price_list_hash: price_list_hash(service), tool: entry(service, tool) };
+    let page = ToolPage {
+        price_list_hash: price_list_hash(service),
+        tool: entry(service, tool),
+    };
     Ok(Json(page).into_response())
 }
 

@@ -33,12 +33,18 @@ pub(super) async fn call(
     base: &str,
     payment: Option<SignedPayment>,
 ) -> Result<Response, Problem> {
-    let request = DirectRequest { product, action, parameters, payment };
+    let request = DirectRequest {
+        product,
+        action,
+        parameters,
+        payment,
+    };
     match house.service.direct_call(request).await {
         Ok(DirectAnswer::Finished(paid)) => Ok(finished(house, &paid)),
-        Ok(DirectAnswer::Settling { payment, output_kept }) => {
-            Ok(settling(house, &payment, output_kept))
-        }
+        Ok(DirectAnswer::Settling {
+            payment,
+            output_kept,
+        }) => Ok(settling(house, &payment, output_kept)),
         Err(error) => phrase(base, error),
     }
 }
@@ -58,7 +64,10 @@ fn finished(house: &House, paid: &PaidCall) -> Response {
             // It had settled first, and became credits of its payer.
             let problem = problem
                 .with("credited_wallet", &payment.wallet.to_string())
-                .with("credited_credits", &super::amounts::CreditsNumber(payment.credits));
+                .with(
+                    "credited_credits",
+                    &super::amounts::CreditsNumber(payment.credits),
+                );
             problem.into_response()
         } else {
             problem.into_response()
@@ -72,13 +81,20 @@ fn finished(house: &House, paid: &PaidCall) -> Response {
         );
     }
     if paid.replayed {
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
     response
 }
 
 fn payment_document(house: &House, paid: &PaidCall) -> PaymentDocument {
-    let Payment { asset, terms, credits, .. } = &paid.payment;
+    let Payment {
+        asset,
+        terms,
+        credits,
+        ..
+    } = &paid.payment;
     PaymentDocument {
         transaction: transaction(&paid.payment),
         network: asset.network.to_string(),
@@ -95,7 +111,10 @@ fn payment_document(house: &House, paid: &PaidCall) -> PaymentDocument {
 }
 
 pub(super) fn transaction(payment: &Payment) -> String {
-    payment.transaction.map(|hash| format!("{hash:#x}")).unwrap_or_default()
+    payment
+        .transaction
+        .map(|hash| format!("{hash:#x}"))
+        .unwrap_or_default()
 }
 
 /// `PAYMENT-RESPONSE` for a payment that arrived.
@@ -160,9 +179,9 @@ pub(super) fn replay(id: PurchaseId, state: PaymentState) -> Problem {
 fn phrase(base: &str, error: DirectError) -> Result<Response, Problem> {
     match error {
         DirectError::PaymentRequired(quote) => Ok(payment_required(&quote, None)),
-        DirectError::Refused { response, quote, .. } => {
-            Ok(payment_required(&quote, Some(&response)))
-        }
+        DirectError::Refused {
+            response, quote, ..
+        } => Ok(payment_required(&quote, Some(&response))),
         DirectError::ToolNotFound => Err(tool_not_found()),
         DirectError::CreditsOnly => Err(credits_only()),
         DirectError::Parameters(errors) => Err(parameters_problem(base, errors)),
@@ -190,7 +209,8 @@ fn phrase(base: &str, error: DirectError) -> Result<Response, Problem> {
 
 /// An unsigned call of an action that takes credits only.
 fn credits_only() -> Problem {
-    let missing = ["wallet_address", "session_nonce", "request_id", "signature"]
-        .map(|name| FieldProblem::new(format!("/{name}"), "is required: this action takes credits"));
+    let missing = ["wallet_address", "session_nonce", "request_id", "signature"].map(|name| {
+        FieldProblem::new(format!("/{name}"), "is required: this action takes credits")
+    });
     Problem::fields(missing.into())
 }

@@ -191,7 +191,10 @@ pub(super) struct ToolPage<'a> {
 
 /// Body of `POST /api/external/auth/session`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read field by field, so that every problem gets its pointer")]
+#[expect(
+    dead_code,
+    reason = "read field by field, so that every problem gets its pointer"
+)]
 pub(super) struct SessionRequest {
     /// Lower case, upper case, or with an EIP-55 checksum.
     wallet_address: String,
@@ -199,7 +202,10 @@ pub(super) struct SessionRequest {
 
 /// Body of a signed read.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read field by field, so that every problem gets its pointer")]
+#[expect(
+    dead_code,
+    reason = "read field by field, so that every problem gets its pointer"
+)]
 pub(super) struct SignedRequest {
     wallet_address: String,
     session_nonce: String,
@@ -212,7 +218,10 @@ pub(super) struct SignedRequest {
 /// Body of a signed call. A body without `session_nonce` and `signature` is taken as bare
 /// parameters, to be paid over x402.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read field by field, so that every problem gets its pointer")]
+#[expect(
+    dead_code,
+    reason = "read field by field, so that every problem gets its pointer"
+)]
 pub(super) struct SignedCallRequest {
     wallet_address: String,
     session_nonce: String,
@@ -226,7 +235,10 @@ pub(super) struct SignedCallRequest {
 
 /// Body of `POST /api/external/credits/purchase`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "read field by field, so that every problem gets its pointer")]
+#[expect(
+    dead_code,
+    reason = "read field by field, so that every problem gets its pointer"
+)]
 pub(super) struct PurchaseRequest {
     /// The wallet to be credited.
     wallet_address: String,

@@ -27,7 +27,10 @@ struct Window {
 
 impl FailureBudget {
     pub(super) fn new(per_minute: NonZeroU32) -> Self {
-        Self { per_minute: per_minute.get(), peers: Mutex::new(LruCache::new(PEERS_MAX)) }
+        Self {
+            per_minute: per_minute.get(),
+            peers: Mutex::new(LruCache::new(PEERS_MAX)),
+        }
     }
 
     /// How long a peer must wait before another signature of its is looked at.
@@ -40,7 +43,10 @@ impl FailureBudget {
 
     pub(super) fn record(&self, peer: IpAddr, now: Instant) {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Window { began: now, failures: 0 };
+        let fresh = Window {
+            began: now,
+            failures: 0,
+        };
         let window = peers.get_or_insert_mut(network(peer), || fresh);
         if now.duration_since(window.began) >= WINDOW {
             *window = fresh;
@@ -86,7 +92,11 @@ mod tests {
         let now = Instant::now();
         budget.record("2001:db8::1".parse().unwrap(), now);
         assert!(budget.wait("2001:db8::2".parse().unwrap(), now).is_some());
-        assert!(budget.wait("2001:db8:0:1::1".parse().unwrap(), now).is_none());
+        assert!(
+            budget
+                .wait("2001:db8:0:1::1".parse().unwrap(), now)
+                .is_none()
+        );
         budget.record("::ffff:10.0.0.1".parse().unwrap(), now);
         assert!(budget.wait("10.0.0.1".parse().unwrap(), now).is_some());
     }

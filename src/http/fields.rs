@@ -21,7 +21,10 @@ pub(super) struct FieldProblem {
 
 impl FieldProblem {
     pub(super) fn new(pointer: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), reason: reason.into() }
+        Self {
+            pointer: pointer.into(),
+            reason: reason.into(),
+        }
     }
 
     /// A problem of the parameters, which stand at `base` in the body.
@@ -30,7 +33,11 @@ impl FieldProblem {
     }
 
     pub(super) fn place(&self) -> &str {
-        if self.pointer.is_empty() { "the body" } else { &self.pointer }
+        if self.pointer.is_empty() {
+            "the body"
+        } else {
+            &self.pointer
+        }
     }
 }
 
@@ -45,8 +52,14 @@ impl<'a, 'b> Fields<'a, 'b> {
     /// When the body is not an object.
     pub(super) fn of(body: &'b Node<'a>) -> Result<Self, Problem> {
         match body.value() {
-            Value::Object(_) => Ok(Self { body, problems: Vec::new() }),
-            _ => Err(Problem::fields(vec![FieldProblem::new("", "must be a JSON object")])),
+            Value::Object(_) => Ok(Self {
+                body,
+                problems: Vec::new(),
+            }),
+            _ => Err(Problem::fields(vec![FieldProblem::new(
+                "",
+                "must be a JSON object",
+            )])),
         }
     }
 
@@ -56,7 +69,8 @@ impl<'a, 'b> Fields<'a, 'b> {
     }
 
     pub(super) fn refuse(&mut self, name: &str, reason: impl Into<String>) {
-        self.problems.push(FieldProblem::new(format!("/{name}"), reason));
+        self.problems
+            .push(FieldProblem::new(format!("/{name}"), reason));
     }
 
     pub(super) fn optional_text(&mut self, name: &str) -> Option<&'b str> {
@@ -118,7 +132,10 @@ impl<'a, 'b> Fields<'a, 'b> {
             .and_then(Credits::from_whole)
             .filter(|credits| credits.is_positive());
         if credits.is_none() {
-            self.refuse(name, "must be a whole number of credits, written as a plain integer");
+            self.refuse(
+                name,
+                "must be a whole number of credits, written as a plain integer",
+            );
         }
         credits
     }
@@ -126,7 +143,11 @@ impl<'a, 'b> Fields<'a, 'b> {
     /// # Errors
     /// With every problem found.
     pub(super) fn finish(self) -> Result<(), Problem> {
-        if self.problems.is_empty() { Ok(()) } else { Err(Problem::fields(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::fields(self.problems))
+        }
     }
 
     /// For values that `finish` has shown to be there.

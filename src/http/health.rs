@@ -23,7 +23,11 @@ pub(super) async fn live() -> Json<Value> {
 pub(super) async fn ready(State(house): State<House>) -> Result<Json<Value>, Problem> {
     if house.service.stopping() {
         let detail = "the server is stopping";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail));
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "UNAVAILABLE",
+            detail,
+        ));
     }
     match house.service.check_ready().await {
         Ok(()) => Ok(Json(json!({ "status": "ready" }))),

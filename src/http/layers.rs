@@ -11,9 +11,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower::{
-    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
-};
+use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
@@ -58,16 +56,24 @@ pub(super) fn wrap(router: Router, limits: HttpLimits) -> Router {
 
 /// The matched route rather than the path: a purchase's id is a secret.
 fn span(request: &Request) -> Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str);
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-", MatchedPath::as_str);
     let id = request.extensions().get::<RequestId>();
-    let id = id.and_then(|id| id.header_value().to_str().ok()).unwrap_or("-");
+    let id = id
+        .and_then(|id| id.header_value().to_str().ok())
+        .unwrap_or("-");
     tracing::info_span!("request", method = %request.method(), route, id)
 }
 
 /// A client may name its requests, within reason.
 async fn drop_long_request_id(mut request: Request, next: Next) -> Response {
     let headers = request.headers_mut();
-    if headers.get(REQUEST_ID).is_some_and(|id| id.len() > CLIENT_REQUEST_ID_BYTES_MAX) {
+    if headers
+        .get(REQUEST_ID)
+        .is_some_and(|id| id.len() > CLIENT_REQUEST_ID_BYTES_MAX)
+    {
         headers.remove(REQUEST_ID);
     }
     next.run(request).await

@@ -55,7 +55,11 @@ struct House {
 /// The whole of the API, ready to be served with the peers' addresses as connect info.
 pub fn router(service: Service, limits: HttpLimits) -> Router {
     let failures = failures::FailureBudget::new(limits.failed_signatures_per_minute);
-    let house = House { service, limits, failures: Arc::new(failures) };
+    let house = House {
+        service,
+        limits,
+        failures: Arc::new(failures),
+    };
     let (router, api) = api().split_for_parts();
     let router = router
         .with_state(house)

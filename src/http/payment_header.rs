@@ -23,7 +23,9 @@ pub(super) fn payment(headers: &HeaderMap) -> Result<Option<SignedPayment>, Prob
     if values.any(|other| other != first) {
         return Err(invalid("the payment headers disagree; send one".to_owned()));
     }
-    let text = first.to_str().map_err(|_| invalid("the payment header is not ASCII".to_owned()))?;
+    let text = first
+        .to_str()
+        .map_err(|_| invalid("the payment header is not ASCII".to_owned()))?;
     SignedPayment::from_header(text)
         .map(Some)
         .map_err(|error| invalid(format!("the payment header {error}")))
@@ -43,7 +45,10 @@ pub(super) fn response(settled: &SettleResponse) -> Vec<(HeaderName, HeaderValue
     let Some(value) = encode(settled) else {
         return Vec::new();
     };
-    vec![(PAYMENT_RESPONSE, value.clone()), (X_PAYMENT_RESPONSE, value)]
+    vec![
+        (PAYMENT_RESPONSE, value.clone()),
+        (X_PAYMENT_RESPONSE, value),
+    ]
 }
 
 fn encode<T: Serialize>(value: &T) -> Option<HeaderValue> {

@@ -34,7 +34,13 @@ impl Problem {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let detail = detail.into();
-        Self { status, code, detail, extra: Map::new(), headers: HeaderMap::new() }
+        Self {
+            status,
+            code,
+            detail,
+            extra: Map::new(),
+            headers: HeaderMap::new(),
+        }
     }
 
     /// The request itself is wrong, in the fields that are named.
@@ -105,11 +111,15 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(Value::Object(document).to_string()));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 asks for a challenge; the scheme is EIP-191's.
             let challenge = HeaderValue::from_static("EIP-191");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -67,29 +67,52 @@ pub(super) async fn buy(
             Err(error) => phrase(error),
         }
     };
-    service.detached(work).await.map_err(|_| Problem::internal())?
+    service
+        .detached(work)
+        .await
+        .map_err(|_| Problem::internal())?
 }
 
 fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
     let mut fields = Fields::of(node)?;
     let wallet = fields.required("wallet_address");
     let credits = fields.whole_credits("credits");
-    if fields.optional_text("payment_method").is_some_and(|method| method != "x402") {
+    if fields
+        .optional_text("payment_method")
+        .is_some_and(|method| method != "x402")
+    {
         fields.refuse("payment_method", "must be \"x402\"");
     }
     let label = fields.optional_text("request_id").map(str::to_owned);
-    if label.as_ref().is_some_and(|label| label.chars().count() > LABEL_CHARS_MAX) {
-        fields.refuse("request_id", format!("must be at most {LABEL_CHARS_MAX} characters"));
+    if label
+        .as_ref()
+        .is_some_and(|label| label.chars().count() > LABEL_CHARS_MAX)
+    {
+        fields.refuse(
+            "request_id",
+            format!("must be at most {LABEL_CHARS_MAX} characters"),
+        );
     }
     let payer = fields.optional("payer_wallet_address");
     let sponsor_signature = fields.optional("sponsor_signature");
     let network = fields.optional("network");
     if fields.member("transaction_hash").is_some() {
-        fields.refuse("transaction_hash", "is not taken: send an x402 payment header");
+        fields.refuse(
+            "transaction_hash",
+            "is not taken: send an x402 payment header",
+        );
     }
     let read = wallet.zip(credits);
     let (wallet, credits) = fields.all(read)?;
-    Ok(BuyRequest { wallet, credits, label, payer, sponsor_signature, network, payment: None })
+    Ok(BuyRequest {
+        wallet,
+        credits,
+        label,
+        payer,
+        sponsor_signature,
+        network,
+        payment: None,
+    })
 }
 
 fn credited(purchase: &Purchase) -> Response {
@@ -115,7 +138,9 @@ fn credited(purchase: &Purchase) -> Response {
 fn phrase(error: BuyError) -> Result<Response, Problem> {
     match error {
         BuyError::PaymentRequired(quote) => Ok(payment_required(&quote, None)),
-        BuyError::Refused { response, quote, .. } => Ok(payment_required(&quote, Some(&response))),
+        BuyError::Refused {
+            response, quote, ..
+        } => Ok(payment_required(&quote, Some(&response))),
         BuyError::Quote(error) => Err(quote_problem(&error)),
         BuyError::Replay { id, state } => Err(replay(id, state)),
         BuyError::Unavailable(reason) => Err(Problem::unavailable(&reason)),
@@ -124,11 +149,16 @@ fn phrase(error: BuyError) -> Result<Response, Problem> {
 
 fn quote_problem(error: &QuoteError) -> Problem {
     match error {
-        QuoteError::NotAMultiple { suggested, .. } => {
-            Problem::new(StatusCode::BAD_REQUEST, "CREDITS_NOT_A_MULTIPLE", error.to_string())
-                .with("suggested_credits", &CreditsNumber(*suggested))
-                .with("errors", &[FieldProblem::new("/credits", error.to_string())])
-        }
+        QuoteError::NotAMultiple { suggested, .. } => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "CREDITS_NOT_A_MULTIPLE",
+            error.to_string(),
+        )
+        .with("suggested_credits", &CreditsNumber(*suggested))
+        .with(
+            "errors",
+            &[FieldProblem::new("/credits", error.to_string())],
+        ),
         QuoteError::OutOfRange { .. } => {
             Problem::fields(vec![FieldProblem::new("/credits", error.to_string())])
         }
@@ -160,7 +190,11 @@ pub(super) async fn status(
         Problem::new(StatusCode::NOT_FOUND, "PURCHASE_NOT_FOUND", detail)
     };
     let id: PurchaseId = id.parse().map_err(|_| not_found())?;
-    let payment = house.service.purchase(id).await.map_err(|error| Problem::unavailable(&error))?;
+    let payment = house
+        .service
+        .purchase(id)
+        .await
+        .map_err(|error| Problem::unavailable(&error))?;
     let payment = payment.ok_or_else(not_found)?;
     Ok(Json(PurchaseStatusDocument {
         success: true,

@@ -30,7 +30,10 @@ pub(super) async fn open(
     let mut fields = Fields::of(&node)?;
     let wallet: Option<AgentAddress> = fields.required("wallet_address");
     let wallet = fields.all(wallet)?;
-    let session = house.service.open_session(wallet).map_err(|error| Problem::unavailable(&error))?;
+    let session = house
+        .service
+        .open_session(wallet)
+        .map_err(|error| Problem::unavailable(&error))?;
     Ok(Json(SessionDocument {
         session_nonce: session.nonce,
         expires_in: session.expires_in_seconds,
@@ -58,6 +61,9 @@ pub(super) async fn open_alias(
 pub(super) fn rfc3339(at: Timestamp) -> String {
     time::OffsetDateTime::from_unix_timestamp(at.seconds())
         .ok()
-        .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok())
+        .and_then(|at| {
+            at.format(&time::format_description::well_known::Rfc3339)
+                .ok()
+        })
         .unwrap_or_default()
 }

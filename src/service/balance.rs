@@ -17,10 +17,18 @@ impl Service {
     pub async fn balance(&self, caller: Caller<'_>, signature: &str) -> Result<Balance, CallError> {
         let session = self.session(caller.session_nonce, caller.wallet)?;
         self.check_expiry(&session)?;
-        let call =
-            ScopedCall { caller, action: "balance", product: "-", payload: ScopedPayload::Empty };
+        let call = ScopedCall {
+            caller,
+            action: "balance",
+            product: "-",
+            payload: ScopedPayload::Empty,
+        };
         self.verify(&call.candidates(None), signature)?;
-        Ok(self.store().balance(caller.wallet).await.map_err(Unavailable::from)?)
+        Ok(self
+            .store()
+            .balance(caller.wallet)
+            .await
+            .map_err(Unavailable::from)?)
     }
 }
 

@@ -150,7 +150,8 @@ impl Service {
                 (request.credits, head)
             }
         };
-        self.insert_purchase(request, recovered, credits, since_block).await
+        self.insert_purchase(request, recovered, credits, since_block)
+            .await
     }
 
     async fn insert_purchase(
@@ -162,7 +163,11 @@ impl Service {
     ) -> Result<Taken, PaymentProblem> {
         let id = PurchaseId::from_random(random_id()?);
         let asset = recovered.asset_id();
-        let SignedPayment { authorization: terms, signature, .. } = recovered.payment;
+        let SignedPayment {
+            authorization: terms,
+            signature,
+            ..
+        } = recovered.payment;
         let intent = NewPayment {
             id,
             way: PaymentWay::Purchase,
@@ -187,7 +192,10 @@ impl Service {
     /// The same authorization again: the first purchase answers.
     async fn repeat(&self, known: Payment, request: &BuyRequest) -> Result<BuyAnswer, BuyError> {
         if known.way == PaymentWay::Direct {
-            return Err(BuyError::Replay { id: known.id, state: known.state });
+            return Err(BuyError::Replay {
+                id: known.id,
+                state: known.state,
+            });
         }
         if known.state == PaymentState::Refused {
             // Nothing was broadcast for it and the authorization may still be good.
@@ -238,7 +246,9 @@ impl Service {
 
     async fn total(&self, wallet: AgentAddress) -> Result<Credits, BuyError> {
         let balance = self.store().balance(wallet).await;
-        Ok(balance.map_err(|error| BuyError::Unavailable(error.into()))?.total)
+        Ok(balance
+            .map_err(|error| BuyError::Unavailable(error.into()))?
+            .total)
     }
 
     /// A payment by its id, which is a secret of whoever bought.
@@ -265,7 +275,10 @@ fn check_sponsor(request: &BuyRequest, recovered: &Recovered<'_>) -> Result<(), 
     if payer == request.wallet {
         return Ok(());
     }
-    let signature = request.sponsor_signature.as_ref().ok_or(Reason::SponsorSignatureMissing)?;
+    let signature = request
+        .sponsor_signature
+        .as_ref()
+        .ok_or(Reason::SponsorSignatureMissing)?;
     let nonce: B256 = recovered.payment.authorization.nonce;
     let message = SponsorMessage {
         payer,

@@ -47,7 +47,10 @@ pub struct CallAnswer {
 /// What is wrong with a signature.
 #[derive(Debug)]
 pub enum SignatureProblem {
-    Malformed { problem: SignatureError, expected_message: String },
+    Malformed {
+        problem: SignatureError,
+        expected_message: String,
+    },
     Mismatch(Box<Mismatch>),
 }
 
@@ -58,7 +61,10 @@ pub enum CallError {
     Session(SessionProblem),
     /// The request id belongs to a call with another message.
     #[error("the request id is taken by {charge}")]
-    Replay { charge: ChargeId, status: ChargeStatus },
+    Replay {
+        charge: ChargeId,
+        status: ChargeStatus,
+    },
     #[error("the call {charge} is running")]
     InFlight { charge: ChargeId },
     /// The hold of this very call was voided by a crash.
@@ -73,21 +79,41 @@ pub enum CallError {
     #[error("the signature is not good for this call")]
     Signature(SignatureProblem),
     #[error("the price of {price} credits is above the available {available}")]
-    Insufficient { price: Credits, available: Credits, tool: Slug, action: Slug },
+    Insufficient {
+        price: Credits,
+        available: Credits,
+        tool: Slug,
+        action: Slug,
+    },
     #[error(transparent)]
     Unavailable(Unavailable),
 }
 
 impl<'a> SignedCall<'a> {
     fn candidates(&self, preferred: Option<Form>) -> Candidates<'a> {
-        let Self { caller, product, parameters, .. } = *self;
+        let Self {
+            caller,
+            product,
+            parameters,
+            ..
+        } = *self;
         match self.binding {
-            Binding::Path { action } => {
-                PathBoundCall { caller, product, action, parameters }.candidates(preferred)
+            Binding::Path { action } => PathBoundCall {
+                caller,
+                product,
+                action,
+                parameters,
             }
+            .candidates(preferred),
             Binding::Scope => {
                 let payload = ScopedPayload::Parameters(parameters);
-                ScopedCall { caller, action: "invoke", product, payload }.candidates(preferred)
+                ScopedCall {
+                    caller,
+                    action: "invoke",
+                    product,
+                    payload,
+                }
+                .candidates(preferred)
             }
         }
     }
@@ -109,7 +135,10 @@ pub(super) fn parameter_bytes<'a>(parameters: Option<&Node<'a>>) -> &'a [u8] {
 /// Checks the client's own bytes against the action's schema.
 pub(super) fn check_parameters(action: &Action, bytes: &[u8]) -> Result<(), Vec<FieldError>> {
     let value = serde_json::from_slice(bytes).map_err(|error| {
-        vec![FieldError { pointer: String::new(), reason: error.to_string() }]
+        vec![FieldError {
+            pointer: String::new(),
+            reason: error.to_string(),
+        }]
     })?;
     action.check(&value)
 }
@@ -123,7 +152,9 @@ impl Service {
         let caller = call.caller;
         let session = self.session(caller.session_nonce, caller.wallet)?;
         let candidates = call.candidates(self.form_of(caller.session_nonce));
-        let stored = self.store().call(caller.wallet, caller.session_nonce, caller.request_id);
+        let stored = self
+            .store()
+            .call(caller.wallet, caller.session_nonce, caller.request_id);
         if let Some(stored) = stored.await.map_err(Unavailable::from)? {
             return self.replay(&candidates, call.signature, stored);
         }
@@ -132,14 +163,19 @@ impl Service {
         check_parameters(action, call.parameter_bytes()).map_err(CallError::Parameters)?;
         let verified = self.verify(&candidates, call.signature)?;
         self.remember_form(caller.session_nonce, &verified);
-        self.check_price(&session, tool.slug(), action.slug(), action.price()).await??;
+        self.check_price(&session, tool.slug(), action.slug(), action.price())
+            .await??;
 
         let hold = self.new_hold(&call, &session, verified, (tool, action))?;
-        match self.hold_and_run(hold, tool, action, call.parameter_bytes()).await? {
-            Ok(call) => Ok(CallAnswer { call, replayed: false }),
-            Err(HoldRefusal::Taken(stored)) => {
-                self.replay(&candidates, call.signature, *stored)
-            }
+        match self
+            .hold_and_run(hold, tool, action, call.parameter_bytes())
+            .await?
+        {
+            Ok(call) => Ok(CallAnswer {
+                call,
+                replayed: false,
+            }),
+            Err(HoldRefusal::Taken(stored)) => self.replay(&candidates, call.signature, *stored),
             Err(HoldRefusal::Insufficient { available }) => Err(CallError::Insufficient {
                 price: action.price(),
                 available,
@@ -160,7 +196,9 @@ impl Service {
         let charge = hold.charge;
         if matches!(tool.target(), Target::Echo) {
             // Nothing outside is touched, so hold and capture are one commit.
-            let reply = self.run(tool, action, parameters, &charge.to_string()).await;
+            let reply = self
+                .run(tool, action, parameters, &charge.to_string())
+                .await;
             return Ok(self.store().debit(hold, reply).await?);
         }
         if let Err(refusal) = self.store().hold(hold).await? {
@@ -168,8 +206,14 @@ impl Service {
         }
         // Held. A crash from here on leaves a held charge, which the next start voids: the tool
         // may have run, but nobody was given its result.
-        let reply = self.run(tool, action, parameters, &charge.to_string()).await;
-        let finish = FinishCall { charge, reply, now: self.now() };
+        let reply = self
+            .run(tool, action, parameters, &charge.to_string())
+            .await;
+        let finish = FinishCall {
+            charge,
+            reply,
+            now: self.now(),
+        };
         Ok(Ok(self.store().finish(finish).await?))
     }
 
@@ -190,23 +234,37 @@ impl Service {
             }
         }
         match (stored.status, &stored.reply) {
-            (ChargeStatus::Held, _) => Err(CallError::InFlight { charge: stored.charge }),
-            (_, None) => Err(CallError::BrokenOff { charge: stored.charge }),
-            (_, Some(_)) => Ok(CallAnswer { call: stored, replayed: true }),
+            (ChargeStatus::Held, _) => Err(CallError::InFlight {
+                charge: stored.charge,
+            }),
+            (_, None) => Err(CallError::BrokenOff {
+                charge: stored.charge,
+            }),
+            (_, Some(_)) => Ok(CallAnswer {
+                call: stored,
+                replayed: true,
+            }),
         }
     }
 
     fn find(&self, call: &SignedCall<'_>) -> Result<(&Tool, &Action), CallError> {
         let slug: Slug = call.product.parse().map_err(|_| CallError::ToolNotFound)?;
-        let tool = self.catalogue().tool(&slug).ok_or(CallError::ToolNotFound)?;
+        let tool = self
+            .catalogue()
+            .tool(&slug)
+            .ok_or(CallError::ToolNotFound)?;
         let named = match call.binding {
             Binding::Path { action } => action,
             Binding::Scope => {
                 if let Some(action) = tool.only_action() {
                     return Ok((tool, action));
                 }
-                let named = call.parameters.and_then(|parameters| parameters.get("action"));
-                named.and_then(Node::as_str).ok_or(CallError::ActionNotNamed)?
+                let named = call
+                    .parameters
+                    .and_then(|parameters| parameters.get("action"));
+                named
+                    .and_then(Node::as_str)
+                    .ok_or(CallError::ActionNotNamed)?
             }
         };
         let slug: Slug = named.parse().map_err(|_| CallError::ToolNotFound)?;
@@ -220,7 +278,9 @@ impl Service {
         signature: &str,
     ) -> Result<Verified, SignatureProblem> {
         let signature = parse_signature(candidates, signature)?;
-        candidates.verify(&signature).map_err(SignatureProblem::Mismatch)
+        candidates
+            .verify(&signature)
+            .map_err(SignatureProblem::Mismatch)
     }
 
     fn new_hold(
@@ -231,9 +291,13 @@ impl Service {
         (tool, action): (&Tool, &Action),
     ) -> Result<NewHold, CallError> {
         let now = self.now();
-        let signature: Signature = call.signature.parse().map_err(|problem| {
-            SignatureProblem::Malformed { problem, expected_message: verified.message.clone() }
-        })?;
+        let signature: Signature =
+            call.signature
+                .parse()
+                .map_err(|problem| SignatureProblem::Malformed {
+                    problem,
+                    expected_message: verified.message.clone(),
+                })?;
         let timeout_ms = i64::try_from(action.timeout().as_millis()).unwrap_or(i64::MAX);
         Ok(NewHold {
             charge: ChargeId::from_random(random_id()?),
@@ -247,8 +311,12 @@ impl Service {
             message: verified.message,
             signature: signature.to_bytes(),
             payload_hash: verified.payload.map_or([0; 32], |(_, hash)| hash),
-            deadline: now.plus_millis(timeout_ms).plus_seconds(HOLD_MARGIN_SECONDS),
-            replay_until: session.expires_at.plus_seconds(self.settings().replay_seconds),
+            deadline: now
+                .plus_millis(timeout_ms)
+                .plus_seconds(HOLD_MARGIN_SECONDS),
+            replay_until: session
+                .expires_at
+                .plus_seconds(self.settings().replay_seconds),
             now,
         })
     }
@@ -268,8 +336,10 @@ fn parse_signature(
     candidates: &Candidates<'_>,
     signature: &str,
 ) -> Result<Signature, SignatureProblem> {
-    signature.parse().map_err(|problem| SignatureProblem::Malformed {
-        problem,
-        expected_message: candidates.expected_message().to_owned(),
-    })
+    signature
+        .parse()
+        .map_err(|problem| SignatureProblem::Malformed {
+            problem,
+            expected_message: candidates.expected_message().to_owned(),
+        })
 }

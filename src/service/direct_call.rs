@@ -51,7 +51,10 @@ pub enum DirectAnswer {
     /// The tool answered, or failed: the reply tells.
     Finished(Box<PaidCall>),
     /// The payment is not settled yet: the output waits for it, if its payer can come back for it.
-    Settling { payment: Box<Payment>, output_kept: bool },
+    Settling {
+        payment: Box<Payment>,
+        output_kept: bool,
+    },
 }
 
 /// Why a call did not run, or gives no output.
@@ -66,7 +69,11 @@ pub enum DirectError {
     #[error("the parameters do not match the schema")]
     Parameters(Vec<FieldError>),
     #[error("the payment is refused: {reason}")]
-    Refused { reason: String, response: Box<SettleResponse>, quote: Box<PaymentRequired> },
+    Refused {
+        reason: String,
+        response: Box<SettleResponse>,
+        quote: Box<PaymentRequired>,
+    },
     /// The authorization was used already, for another call or a purchase.
     #[error("the authorization belongs to {id}")]
     Replay { id: PurchaseId, state: PaymentState },
@@ -167,7 +174,11 @@ impl Service {
                 let reason = reason.as_str().to_owned();
                 let response = Box::new(SettleResponse::refused(network, Some(payer), &reason));
                 let quote = Box::new(self.quote_of(tool, action, &reason));
-                Err(DirectError::Refused { reason, response, quote })
+                Err(DirectError::Refused {
+                    reason,
+                    response,
+                    quote,
+                })
             }
         }
     }
@@ -178,7 +189,11 @@ impl Service {
             .catalogue()
             .lookup(&slug(request.product)?, &slug(request.action)?)
             .ok_or(DirectError::ToolNotFound)?;
-        if action.x402() { Ok((tool, action)) } else { Err(DirectError::CreditsOnly) }
+        if action.x402() {
+            Ok((tool, action))
+        } else {
+            Err(DirectError::CreditsOnly)
+        }
     }
 
     /// From the shape of a payment to its stored intent.
@@ -187,7 +202,11 @@ impl Service {
         payment: SignedPayment,
         run: &Run<'_>,
     ) -> Result<Taken, Stop> {
-        if let Some(known) = self.known_payment(&payment).await.map_err(DirectError::Unavailable)? {
+        if let Some(known) = self
+            .known_payment(&payment)
+            .await
+            .map_err(DirectError::Unavailable)?
+        {
             return Ok(Taken::Known(known));
         }
         let recovered = self.recover_payer(payment)?;
@@ -215,8 +234,14 @@ impl Service {
     ) -> Result<Taken, Stop> {
         let id = PurchaseId::from_random(random_id().map_err(DirectError::Unavailable)?);
         let (asset, wallet, now) = (recovered.asset_id(), recovered.payer(), self.now());
-        let SignedPayment { authorization: terms, signature, .. } = recovered.payment;
-        let replay_until = terms.expires_at().plus_seconds(self.settings().replay_seconds);
+        let SignedPayment {
+            authorization: terms,
+            signature,
+            ..
+        } = recovered.payment;
+        let replay_until = terms
+            .expires_at()
+            .plus_seconds(self.settings().replay_seconds);
         let intent = NewPayment {
             id,
             way: PaymentWay::Direct,
@@ -237,7 +262,12 @@ impl Service {
             identified: run.identified,
             replay_until,
         };
-        match self.store().insert_payment(intent, Some(call)).await.map_err(DirectError::from)? {
+        match self
+            .store()
+            .insert_payment(intent, Some(call))
+            .await
+            .map_err(DirectError::from)?
+        {
             Ok(()) => Ok(Taken::New(id)),
             Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(*known)),
             Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
@@ -252,7 +282,13 @@ impl Service {
     ) -> Result<DirectAnswer, DirectError> {
         // The intent is stored. A crash while the tool runs gives the payment up at the next start.
         let reply = self.run_direct(id, run).await;
-        self.store().finish_direct_call(FinishDirectCall { payment: id, reply, now: self.now() }).await?;
+        self.store()
+            .finish_direct_call(FinishDirectCall {
+                payment: id,
+                reply,
+                now: self.now(),
+            })
+            .await?;
         self.conclude(id, run, false).await
     }
 
@@ -281,7 +317,13 @@ impl Service {
             let Some((tool, action)) = service.catalogue().lookup(&tool, &action) else {
                 return;
             };
-            let run = Run { tool, action, parameters: &parameters, request_hash, identified };
+            let run = Run {
+                tool,
+                action,
+                parameters: &parameters,
+                request_hash,
+                identified,
+            };
             if let Err(error) = service.follow_and_run(id, &run).await {
                 // The next start turns the payment into credits of its payer.
                 tracing::warn!(payment = ?id, %error, "a paid call was not run");
@@ -308,7 +350,11 @@ impl Service {
         if self.store().start_direct_call(id).await? {
             // Paid and running. A crash from here on makes the payment credits of its payer.
             let reply = self.run_direct(id, run).await;
-            let finish = FinishDirectCall { payment: id, reply, now: self.now() };
+            let finish = FinishDirectCall {
+                payment: id,
+                reply,
+                now: self.now(),
+            };
             self.store().finish_direct_call(finish).await?;
         }
         Ok(())
@@ -333,7 +379,9 @@ impl Service {
             PaymentWay::Direct => self.store().direct_call(id).await?,
         };
         match call {
-            Some(call) if run.identified && call.identified && call.request_hash == run.request_hash => {
+            Some(call)
+                if run.identified && call.identified && call.request_hash == run.request_hash =>
+            {
                 self.conclude(id, run, true).await
             }
             _ => Err(DirectError::Replay { id, state }),
@@ -354,11 +402,15 @@ impl Service {
             let payment = self.wait_for(id, wait, PaymentState::is_settled).await?;
             if !payment.state.is_settled() && !run.identified {
                 // Nobody can come back for the output, so the payment shall not pay for it.
-                self.store().abandon_direct_calls(Some(id), self.now()).await?;
+                self.store()
+                    .abandon_direct_calls(Some(id), self.now())
+                    .await?;
             }
         }
         let call = self.stored_direct(id).await?;
-        let payment = self.wait_for(id, std::time::Duration::ZERO, PaymentState::is_settled).await?;
+        let payment = self
+            .wait_for(id, std::time::Duration::ZERO, PaymentState::is_settled)
+            .await?;
         let state = payment.state;
         match (call.stage, call.reply) {
             (DirectStage::Done, Some(reply)) if state == PaymentState::Credited => {
@@ -367,19 +419,33 @@ impl Service {
             (DirectStage::Failed | DirectStage::TimedOut, Some(reply)) => {
                 Ok(self.finished(payment, reply, run, replayed))
             }
-            (DirectStage::Done | DirectStage::Waiting, _) if state.is_settled() && state != PaymentState::Confirmed => {
+            (DirectStage::Done | DirectStage::Waiting, _)
+                if state.is_settled() && state != PaymentState::Confirmed =>
+            {
                 Err(self.withheld(payment, run))
             }
-            (DirectStage::Done, _) => Ok(DirectAnswer::Settling { payment: Box::new(payment), output_kept: true }),
-            (DirectStage::Waiting, _) if run.identified => {
-                Ok(DirectAnswer::Settling { payment: Box::new(payment), output_kept: true })
-            }
+            (DirectStage::Done, _) => Ok(DirectAnswer::Settling {
+                payment: Box::new(payment),
+                output_kept: true,
+            }),
+            (DirectStage::Waiting, _) if run.identified => Ok(DirectAnswer::Settling {
+                payment: Box::new(payment),
+                output_kept: true,
+            }),
             (DirectStage::Waiting, _) => {
-                self.store().abandon_direct_calls(Some(id), self.now()).await?;
-                Ok(DirectAnswer::Settling { payment: Box::new(payment), output_kept: false })
+                self.store()
+                    .abandon_direct_calls(Some(id), self.now())
+                    .await?;
+                Ok(DirectAnswer::Settling {
+                    payment: Box::new(payment),
+                    output_kept: false,
+                })
             }
             (DirectStage::Abandoned, _) if !replayed && !state.is_settled() => {
-                Ok(DirectAnswer::Settling { payment: Box::new(payment), output_kept: false })
+                Ok(DirectAnswer::Settling {
+                    payment: Box::new(payment),
+                    output_kept: false,
+                })
             }
             (DirectStage::Running, _) => Err(DirectError::InFlight { id, state }),
             (DirectStage::Abandoned | DirectStage::Failed | DirectStage::TimedOut, _) => {
@@ -401,16 +467,29 @@ impl Service {
         replayed: bool,
     ) -> DirectAnswer {
         let resource_url = self.invoke_url(run.tool.slug(), run.action.slug());
-        DirectAnswer::Finished(Box::new(PaidCall { payment, reply, resource_url, replayed }))
+        DirectAnswer::Finished(Box::new(PaidCall {
+            payment,
+            reply,
+            resource_url,
+            replayed,
+        }))
     }
 
     /// The payment will never come, so the output stays here.
     fn withheld(&self, payment: Payment, run: &Run<'_>) -> DirectError {
         let reason = payment.reason.unwrap_or_else(|| payment.state.to_string());
         let payer = Some(payment.terms.from);
-        let response = Box::new(SettleResponse::refused(payment.asset.network, payer, &reason));
+        let response = Box::new(SettleResponse::refused(
+            payment.asset.network,
+            payer,
+            &reason,
+        ));
         let quote = Box::new(self.quote_of(run.tool, run.action, &reason));
-        DirectError::Refused { reason, response, quote }
+        DirectError::Refused {
+            reason,
+            response,
+            quote,
+        }
     }
 }
 
@@ -422,7 +501,11 @@ fn request_hash(
     parameters: &[u8],
 ) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [tool.slug().as_str(), action.slug().as_str(), identifier.unwrap_or_default()] {
+    for part in [
+        tool.slug().as_str(),
+        action.slug().as_str(),
+        identifier.unwrap_or_default(),
+    ] {
         hash.update(part.as_bytes());
         hash.update(b"\n");
     }

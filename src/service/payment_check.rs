@@ -7,7 +7,7 @@ use super::{Service, Unavailable, locked, quote::Offer};
 use crate::{
     auth::Signature,
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
-    chain::{Asset, ChainError, Network, SimulationError},
+    chain::{Asset, Network, SimulationError},
     payment::{Authorization, AuthorizationFact, PaymentKey, TokenDomain},
     store::Payment,
     x402::{SCHEME_EXACT, SignedPayment},
@@ -70,12 +70,19 @@ pub(super) struct Recovered<'a> {
 
 impl Recovered<'_> {
     pub(super) fn asset_id(&self) -> AssetId {
-        AssetId { network: self.network.id(), token: self.asset.token }
+        AssetId {
+            network: self.network.id(),
+            token: self.asset.token,
+        }
     }
 
     pub(super) fn key(&self) -> PaymentKey {
         let Authorization { from, nonce, .. } = self.payment.authorization;
-        PaymentKey::Authorization { asset: self.asset_id(), from, nonce }
+        PaymentKey::Authorization {
+            asset: self.asset_id(),
+            from,
+            nonce,
+        }
     }
 
     pub(super) fn payer(&self) -> AgentAddress {
@@ -85,9 +92,13 @@ impl Recovered<'_> {
 
 /// What the chain says of an authorization that nobody here has seen before.
 pub(super) enum FirstLook {
-    Unused { head: u64 },
+    Unused {
+        head: u64,
+    },
     /// Somebody settled it already, to an address of ours.
-    Paid { since_block: u64 },
+    Paid {
+        since_block: u64,
+    },
 }
 
 impl Service {
@@ -106,7 +117,11 @@ impl Service {
             }),
         };
         for token in tokens {
-            let key = PaymentKey::Authorization { asset: AssetId { network, token }, from, nonce };
+            let key = PaymentKey::Authorization {
+                asset: AssetId { network, token },
+                from,
+                nonce,
+            };
             let known = self.store().payment_by_key(&key).await?;
             if let Some(known) = known.filter(|known| known.signature == payment.signature) {
                 return Ok(Some(known));
@@ -116,14 +131,13 @@ impl Service {
     }
 
     /// Recovers the signer, asset by asset where the client does not name one.
-    pub(super) fn recover_payer(
-        &self,
-        payment: SignedPayment,
-    ) -> Result<Recovered<'_>, Reason> {
+    pub(super) fn recover_payer(&self, payment: SignedPayment) -> Result<Recovered<'_>, Reason> {
         if payment.scheme != SCHEME_EXACT {
             return Err(Reason::UnsupportedScheme);
         }
-        let network = self.network(payment.network).ok_or(Reason::InvalidNetwork)?;
+        let network = self
+            .network(payment.network)
+            .ok_or(Reason::InvalidNetwork)?;
         let named = payment.terms.map(|terms| terms.asset);
         let mut assets = network
             .assets()
@@ -140,7 +154,11 @@ impl Service {
                 is_signed(&payment.authorization, &domain, &signature)
             })
             .ok_or(Reason::InvalidSignature)?;
-        Ok(Recovered { network, asset, payment })
+        Ok(Recovered {
+            network,
+            asset,
+            payment,
+        })
     }
 
     /// Asks the chain whether the authorization was used. Only one that pays an address that is or
@@ -153,11 +171,17 @@ impl Service {
         if !self.is_pay_to(recovered.network.id(), terms.to) {
             return Err(Reason::RecipientMismatch.into());
         }
-        let head = recovered.network.head().await?;
+        let head = recovered.network.head_block().await?;
         let token = recovered.asset.token;
-        match recovered.network.authorization_fact(token, terms, None, None).await? {
+        match recovered
+            .network
+            .authorization_fact(token, terms, None, None)
+            .await?
+        {
             AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { head }),
-            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid { since_block: at.block }),
+            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid {
+                since_block: at.block,
+            }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
@@ -165,25 +189,35 @@ impl Service {
     }
 
     fn is_pay_to(&self, network: NetworkId, address: alloy::primitives::Address) -> bool {
-        locked(&self.0.pay_tos).get(&network).is_some_and(|known| known.contains(&address))
+        locked(&self.0.pay_tos)
+            .get(&network)
+            .is_some_and(|known| known.contains(&address))
     }
 
     pub(super) async fn check_funds(
         &self,
         recovered: &Recovered<'_>,
     ) -> Result<(), PaymentProblem> {
-        let SignedPayment { authorization: terms, signature, .. } = &recovered.payment;
+        let SignedPayment {
+            authorization: terms,
+            signature,
+            ..
+        } = &recovered.payment;
         let token = recovered.asset.token;
         if recovered.network.balance_of(token, terms.from).await? < terms.value {
             return Err(Reason::InsufficientFunds.into());
         }
-        match recovered.network.simulate_settlement(token, terms, signature).await {
+        match recovered
+            .network
+            .simulate_settlement(token, terms, signature)
+            .await
+        {
             Ok(_gas) => Ok(()),
-            Err(SimulationError::Reverted(reason)) => {
-                tracing::info!(%reason, "a settlement would revert");
+            Err(SimulationError::Chain(error)) => Err(error.into()),
+            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+                tracing::info!(%error, "a settlement would fail");
                 Err(Reason::SimulationFailed.into())
             }
-            Err(SimulationError::Chain(error)) => Err(error.into()),
         }
     }
 }
@@ -195,7 +229,11 @@ pub(super) fn match_terms(
     now: Timestamp,
     valid_seconds_min: u64,
 ) -> Result<(), Reason> {
-    let SignedPayment { authorization: terms, terms: accepted, .. } = &recovered.payment;
+    let SignedPayment {
+        authorization: terms,
+        terms: accepted,
+        ..
+    } = &recovered.payment;
     let offer = offers
         .iter()
         .find(|offer| {

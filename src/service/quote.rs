@@ -86,7 +86,12 @@ impl Service {
             }
             for asset in network.assets() {
                 if let Some(amount) = credits.to_base_units(asset.decimals) {
-                    offers.push(Offer { network, asset, amount, max_timeout_seconds });
+                    offers.push(Offer {
+                        network,
+                        asset,
+                        amount,
+                        max_timeout_seconds,
+                    });
                 }
             }
         }
@@ -96,7 +101,10 @@ impl Service {
     /// Where credits are bought.
     #[must_use]
     pub fn purchase_url(&self) -> String {
-        format!("{}/api/external/credits/purchase", self.settings().public_url)
+        format!(
+            "{}/api/external/credits/purchase",
+            self.settings().public_url
+        )
     }
 
     pub(super) fn purchase_offers(
@@ -121,23 +129,26 @@ impl Service {
             description: format!("{credits} credits for {wallet}"),
             mime_type: JSON.to_owned(),
         };
-        let accepts = self.purchase_offers(credits, only).iter().map(Offer::requirements).collect();
+        let accepts = self
+            .purchase_offers(credits, only)
+            .iter()
+            .map(Offer::requirements)
+            .collect();
         PaymentRequired::new(error, resource, accepts)
     }
 
     pub(super) fn direct_offers(&self, action: &Action) -> Vec<Offer<'_>> {
         let needed = action.timeout().as_secs() + DIRECT_MARGIN_SECONDS + DIRECT_THINKING_SECONDS;
-        self.offers(action.price(), None, self.settings().quote_seconds.max(needed))
+        self.offers(
+            action.price(),
+            None,
+            self.settings().quote_seconds.max(needed),
+        )
     }
 
     /// What one call of an action costs without credits; `None` when it takes credits only.
     #[must_use]
-    pub fn direct_quote(
-        &self,
-        tool: &Slug,
-        action: &Slug,
-        error: &str,
-    ) -> Option<PaymentRequired> {
+    pub fn direct_quote(&self, tool: &Slug, action: &Slug, error: &str) -> Option<PaymentRequired> {
         let (tool, action) = self.catalogue().lookup(tool, action)?;
         action.x402().then(|| self.quote_of(tool, action, error))
     }
@@ -148,7 +159,11 @@ impl Service {
             description: action.description().to_owned(),
             mime_type: JSON.to_owned(),
         };
-        let accepts = self.direct_offers(action).iter().map(Offer::requirements).collect();
+        let accepts = self
+            .direct_offers(action)
+            .iter()
+            .map(Offer::requirements)
+            .collect();
         let mut quote = PaymentRequired::new(error, resource, accepts);
         let extension = (PAYMENT_IDENTIFIER.to_owned(), payment_identifier_offer());
         quote.extensions = Some(Map::from_iter([extension]));

@@ -52,14 +52,21 @@ impl Service {
         let abandoned = self.store().abandon_direct_calls(None, self.now()).await;
         let abandoned = abandoned.map_err(Unavailable::from)?;
         if !voided.is_empty() || abandoned > 0 {
-            tracing::warn!(voided = voided.len(), abandoned, "calls of a dead process are undone");
+            tracing::warn!(
+                voided = voided.len(),
+                abandoned,
+                "calls of a dead process are undone"
+            );
         }
         Ok(())
     }
 
     async fn pin_session_key(&self) -> Result<(), StartError> {
         let found = self.0.parts.session_key.id();
-        let stored = self.store().pin_key("session", found.clone(), self.now()).await;
+        let stored = self
+            .store()
+            .pin_key("session", found.clone(), self.now())
+            .await;
         let stored = stored.map_err(Unavailable::from)?;
         if stored != found {
             return Err(StartError::OtherKey { found, stored });
@@ -69,7 +76,9 @@ impl Service {
 
     async fn keep_price_list(&self) -> Result<(), Unavailable> {
         let list = self.catalogue().price_list();
-        let kept = self.store().keep_price_list(*list.hash(), list.text().to_owned(), self.now());
+        let kept = self
+            .store()
+            .keep_price_list(*list.hash(), list.text().to_owned(), self.now());
         Ok(kept.await?)
     }
 

@@ -15,8 +15,12 @@ impl Service {
         parameters: &[u8],
         idempotency_key: &str,
     ) -> CallReply {
-        let called =
-            self.0.parts.upstream.call(tool, action, parameters, idempotency_key).await;
+        let called = self
+            .0
+            .parts
+            .upstream
+            .call(tool, action, parameters, idempotency_key)
+            .await;
         let reply = |kind, status, body: &str| CallReply {
             kind,
             status,

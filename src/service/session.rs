@@ -36,8 +36,16 @@ impl Service {
         let mut salt = [0; 8];
         getrandom::fill(&mut salt).map_err(|_| Unavailable::Randomness)?;
         let price_list = *self.catalogue().price_list().hash();
-        let nonce = self.0.parts.session_key.issue(wallet, expires_at, price_list, salt);
-        Ok(OpenSession { nonce, expires_in_seconds, expires_at })
+        let nonce = self
+            .0
+            .parts
+            .session_key
+            .issue(wallet, expires_at, price_list, salt);
+        Ok(OpenSession {
+            nonce,
+            expires_in_seconds,
+            expires_at,
+        })
     }
 
     /// Checks the MAC only: a stored reply outlives its session.

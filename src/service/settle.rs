@@ -7,10 +7,10 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{PaymentProblem, Reason, Service, Unavailable, locked};
+use super::{Reason, Service, Unavailable, locked};
 use crate::{
     base::PurchaseId,
-    chain::{Broadcast, ChainError, Network, SimulationError},
+    chain::{Broadcast, Network, SimulationError},
     payment::{Failure, PaymentState, Step, next_step},
     store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
 };
@@ -78,7 +78,12 @@ impl Service {
             Some(Step::Settle) => self.settle(network, &payment).await,
             Some(Step::Resend) => self.resend(network, &payment).await,
             Some(Step::Credit { transaction, block }) => {
-                let credit = CreditPayment { payment: id, transaction, block, now: self.now() };
+                let credit = CreditPayment {
+                    payment: id,
+                    transaction,
+                    block,
+                    now: self.now(),
+                };
                 self.store().credit_payment(credit).await?;
                 tracing::info!(%transaction, block, "a payment is credited");
                 Ok(Progress::Moved)
@@ -90,7 +95,10 @@ impl Service {
                 };
                 self.give_up(id, PaymentState::Failed, reason).await
             }
-            Some(Step::Expire) => self.give_up(id, PaymentState::Expired, Reason::Expired).await,
+            Some(Step::Expire) => {
+                self.give_up(id, PaymentState::Expired, Reason::Expired)
+                    .await
+            }
         }
     }
 
@@ -100,25 +108,34 @@ impl Service {
         state: PaymentState,
         reason: Reason,
     ) -> Result<Progress, Unavailable> {
-        let give_up = GiveUp { payment, state, reason: reason.as_str(), now: self.now() };
+        let give_up = GiveUp {
+            payment,
+            state,
+            reason: reason.as_str(),
+            now: self.now(),
+        };
         self.store().give_up(give_up).await?;
         Ok(Progress::Moved)
     }
 
     /// Signs, stores, sends: in this order.
-    async fn settle(
-        &self,
-        network: &Network,
-        payment: &Payment,
-    ) -> Result<Progress, Unavailable> {
-        let Payment { id, asset, terms, signature, .. } = payment;
-        let simulated = network.simulate_settlement(asset.token, terms, signature).await;
+    async fn settle(&self, network: &Network, payment: &Payment) -> Result<Progress, Unavailable> {
+        let Payment {
+            id,
+            asset,
+            terms,
+            signature,
+            ..
+        } = payment;
+        let simulated = network
+            .simulate_settlement(asset.token, terms, signature)
+            .await;
         let gas_limit = match simulated {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
-            Err(SimulationError::Reverted(reason)) => {
+            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
                 if payment.state == PaymentState::Authorized {
-                    tracing::info!(%reason, "a settlement would revert");
+                    tracing::info!(%error, "a settlement would fail");
                     let reason = Reason::SimulationFailed;
                     return self.give_up(*id, PaymentState::Refused, reason).await;
                 }
@@ -129,7 +146,7 @@ impl Service {
             return Ok(Progress::Waiting);
         }
         let fees = network.fees().await?;
-        let chain_nonce = network.relayer_nonce().await?;
+        let chain_nonce = network.relayer_nonces().await?.pending;
         let (signer, token) = (network.clone(), asset.token);
         let (terms, signature) = (terms.clone(), signature.clone());
         let settlement = StoreSettlement {
@@ -138,10 +155,12 @@ impl Service {
             relayer: network.relayer_address(),
             chain_nonce,
             sign: Box::new(move |nonce| {
-                signer
-                    .sign_settlement(token, &terms, &signature, nonce, fees, gas_limit)
-                    .map(|signed| SignedTransaction { raw: signed.raw, hash: signed.hash })
-                    .map_err(|error| error.to_string())
+                let signed =
+                    signer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit);
+                SignedTransaction {
+                    raw: signed.raw,
+                    hash: signed.hash,
+                }
             }),
             now: self.now(),
         };
@@ -158,11 +177,7 @@ impl Service {
 
     /// The authorization is unused though its settlement was stored: send the same bytes again, or
     /// find that they can never be mined.
-    async fn resend(
-        &self,
-        network: &Network,
-        payment: &Payment,
-    ) -> Result<Progress, Unavailable> {
+    async fn resend(&self, network: &Network, payment: &Payment) -> Result<Progress, Unavailable> {
         match self.store().open_transaction(payment.id).await? {
             Some(open) => {
                 self.tend(network, &open).await?;
@@ -180,7 +195,7 @@ impl Service {
         network: &Network,
         open: &OpenTransaction,
     ) -> Result<(), Unavailable> {
-        if network.relayer_nonce_used(open.account_nonce).await? {
+        if open.account_nonce < network.relayer_nonces().await?.latest {
             self.store().close_transaction(open).await?;
         } else {
             self.broadcast(network, &open.signed).await;
@@ -190,11 +205,13 @@ impl Service {
 
     /// Whatever a node answers to a broadcast is a hint: the facts decide.
     async fn broadcast(&self, network: &Network, signed: &SignedTransaction) {
-        let answer: Result<Broadcast, ChainError> = network.broadcast(&signed.raw).await;
-        match answer {
-            Ok(Broadcast::Accepted | Broadcast::AlreadyKnown) => {}
-            Ok(answer) => tracing::warn!(hash = %signed.hash, ?answer, "a broadcast was not taken"),
-            Err(error) => tracing::warn!(hash = %signed.hash, %error, "a broadcast is uncertain"),
+        match network.broadcast(&signed.raw).await {
+            Broadcast::Accepted | Broadcast::AlreadyKnown => {}
+            answer @ (Broadcast::NonceTooLow
+            | Broadcast::Rejected { .. }
+            | Broadcast::Unknown { .. }) => {
+                tracing::warn!(hash = %signed.hash, ?answer, "a broadcast was not taken");
+            }
         }
     }
 

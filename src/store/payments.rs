@@ -69,7 +69,7 @@ pub struct SignedTransaction {
 
 /// Signs a settlement with the account nonce it is given. Pure computation: it runs inside the
 /// transaction that reserves the nonce.
-pub type SignSettlement = dyn Fn(u64) -> Result<SignedTransaction, String> + Send + Sync + 'static;
+pub type SignSettlement = dyn Fn(u64) -> SignedTransaction + Send + Sync + 'static;
 
 /// See [`super::Store::store_settlement`].
 pub struct StoreSettlement {

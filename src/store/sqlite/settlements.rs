@@ -31,7 +31,7 @@ impl Command for StoreSettlement {
             return Ok(None);
         }
         let nonce = self.next_nonce(transaction).await?;
-        let signed = (self.sign)(nonce).map_err(StoreError::Database)?;
+        let signed = (self.sign)(nonce);
         sqlx::query(
             "INSERT INTO relayer_transactions
                 (chain_id, relayer, account_nonce, payment_id, hash, raw, created_ms)

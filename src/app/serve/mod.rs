@@ -1,0 +1,170 @@
+//! `counterfoil serve`: wiring, start, and an orderly end.
+
+mod connections;
+mod wiring;
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    config::{self, Config, ConfigError},
+    keys::KeyError,
+};
+use crate::{
+    chain::NetworkSettingsError,
+    http,
+    service::{Service, StartError},
+    store::StoreError,
+    worker,
+};
+
+/// Why the server did not start. Each message tells the operator what to do.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("the configuration {path} is refused:\n{error}")]
+    Config { path: PathBuf, error: ConfigError },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("network {network}: {error}")]
+    Network {
+        network: String,
+        error: NetworkSettingsError,
+    },
+    #[error("database.url: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the HTTP client for tools cannot start: {0}")]
+    Upstream(String),
+    #[error("server.listen: cannot listen on {address}: {error}")]
+    Listen {
+        address: std::net::SocketAddr,
+        error: std::io::Error,
+    },
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(path: &Path) -> ExitCode {
+    match serve(path).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("counterfoil: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(path: &Path) -> Result<(), ServeError> {
+    let config = config::load(path).map_err(|error| ServeError::Config {
+        path: path.to_owned(),
+        error,
+    })?;
+    let shutdown = config.server.shutdown;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+
+    let running = Running::start(config).await?;
+    {
+        let mut output = std::io::stdout();
+        // Whoever started the server may have closed the pipe; it serves all the same.
+        drop(writeln!(output, "listening on {}", running.address).and_then(|()| output.flush()));
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    running.stop(shutdown).await;
+    Ok(())
+}
+
+/// A server that takes requests.
+pub struct Running {
+    pub address: std::net::SocketAddr,
+    service: Service,
+    stop: CancellationToken,
+    connections: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    writer: JoinHandle<()>,
+}
+
+impl Running {
+    /// Opens the books, resolves what a crash left behind, and listens.
+    ///
+    /// # Errors
+    /// When serving would be wrong.
+    pub async fn start(config: Config) -> Result<Self, ServeError> {
+        let (listen, limits) = (config.server.listen, wiring::http_limits(&config));
+        // A port that is taken must not cost the holds of the server that has it.
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| ServeError::Listen {
+                address: listen,
+                error,
+            })?;
+        let address = listener.local_addr().map_err(|error| ServeError::Listen {
+            address: listen,
+            error,
+        })?;
+        let (service, writer) = wiring::service(config).await?;
+        service.start().await?;
+
+        let stop = CancellationToken::new();
+        let workers = vec![
+            tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
+            tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
+        ];
+        let router = http::router(service.clone(), limits);
+        let connections = tokio::spawn(connections::serve(listener, router, stop.clone()));
+        tracing::info!(%address, "listening");
+        Ok(Self {
+            address,
+            service,
+            stop,
+            connections,
+            workers,
+            writer,
+        })
+    }
+
+    /// Takes no more requests, lets what runs end within `limit`, and closes the books.
+    pub async fn stop(self, limit: Duration) {
+        tracing::info!("stopping");
+        self.stop.cancel();
+        self.service.stop();
+        let Self {
+            service,
+            connections,
+            workers,
+            writer,
+            ..
+        } = self;
+        let ended = timeout(limit, async {
+            drop(connections.await);
+            for worker in workers {
+                drop(worker.await);
+            }
+            service.tasks().wait().await;
+            drop(service);
+            // The last handle on the store is gone, so the writer ends once its queue is empty.
+            drop(writer.await);
+        });
+        if ended.await.is_err() {
+            tracing::warn!("stopped before everything had ended; the next start resolves the rest");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From the configuration to a service.
+
+use std::{
+    num::NonZeroU32,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::task::JoinHandle;
+
+use super::ServeError;
+use crate::{
+    app::{
+        config::{self, Config},
+        keys,
+    },
+    auth::SessionKey,
+    base::Timestamp,
+    chain::{Asset, Network, NetworkSettings},
+    http::HttpLimits,
+    service::{Clock, Parts, Service, Settings},
+    store::{Store, StoreLimits},
+    upstream::Upstream,
+};
+
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) fn http_limits(config: &Config) -> HttpLimits {
+    HttpLimits {
+        request_bytes_max: config.limits.request_bytes_max,
+        in_flight_max: config.limits.in_flight_max,
+        failed_signatures_per_minute: NonZeroU32::new(config.limits.failed_signatures_per_minute)
+            .unwrap_or(NonZeroU32::MIN),
+        body_timeout: BODY_TIMEOUT,
+    }
+}
+
+pub(super) async fn service(config: Config) -> Result<(Service, JoinHandle<()>), ServeError> {
+    let networks = config
+        .networks
+        .iter()
+        .map(network)
+        .collect::<Result<_, _>>()?;
+    let session_key = SessionKey::new(*keys::session_key(&config.keys_directory)?);
+    let upstream = Upstream::new(config.limits.response_bytes_max)
+        .map_err(|error| ServeError::Upstream(error.to_string()))?;
+    let limits = StoreLimits {
+        stored_replies_bytes_max: config.limits.stored_replies_bytes_max,
+    };
+    let path = config
+        .database_url
+        .strip_prefix("sqlite://")
+        .unwrap_or(&config.database_url);
+    let (store, writer) = Store::open(Path::new(path), limits).await?;
+    let parts = Parts {
+        settings: settings(&config),
+        store,
+        networks,
+        catalogue: config.catalogue,
+        upstream,
+        session_key,
+        clock: Clock::new(wall_clock),
+    };
+    Ok((Service::new(parts), writer))
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        public_url: config.server.public_url.clone(),
+        session_lifetime_seconds: config.session.lifetime_seconds,
+        replay_seconds: config.session.replay_seconds,
+        step: config.purchase.step,
+        min: config.purchase.min,
+        max: config.purchase.max,
+        quote_seconds: config.purchase.quote_seconds.unsigned_abs(),
+        settle_wait: config.purchase.settle_wait,
+    }
+}
+
+fn network(config: &config::Network) -> Result<Network, ServeError> {
+    let settings = NetworkSettings {
+        id: config.id,
+        rpc_urls: config.rpc_urls.clone(),
+        confirmations: config.confirmations,
+        pay_to: config.pay_to,
+        assets: config.assets.iter().map(asset).collect(),
+        relayer_key: keys::relayer_key(&config.relayer_key_file)?,
+    };
+    Network::new(settings).map_err(|error| ServeError::Network {
+        network: config.id.to_string(),
+        error,
+    })
+}
+
+fn asset(config: &config::Asset) -> Asset {
+    Asset {
+        token: config.domain.asset.token,
+        symbol: config.symbol.clone(),
+        decimals: config.decimals,
+        eip712_name: config.domain.name.clone(),
+        eip712_version: config.domain.version.clone(),
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
+fn wall_clock() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
