@@ -1,12 +1,15 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`client`] the requests, [`books`] the database behind them.
+//! over x402, [`token`] what others
+//! do on the chain, [`proxy`] a bad line to it, [`client`] the requests, [`books`] the database behind them.
 
 pub mod books;
 pub mod chain;
 pub mod client;
 pub mod house;
 pub mod payment;
+pub mod proxy;
+pub mod token;
 pub mod tools;
 pub mod wallet;
 
@@ -19,6 +22,7 @@ pub use chain::Chain;
 pub use client::{Call, Reply};
 pub use house::{House, Setup};
 pub use payment::Payment;
+pub use proxy::{Fault, Proxy};
 pub use tools::Tools;
 pub use wallet::Wallet;
 
