@@ -136,7 +136,7 @@ fn spends_survive_kills() {
         }
         let doubled: BTreeMap<_, _> = house.tools.by_key().into_iter().collect();
         assert!(doubled.values().all(|times| *times == 1), "{doubled:?}");
-        println!("{captured} charges");
+        println!("{:?}", house.books().await.charges);
     });
 }
 
@@ -205,6 +205,7 @@ fn purchases_survive_kills() {
             }
             all_credited(&house, &bought).await;
         }
+        println!("{:?}", house.books().await.payments);
     });
 }
 
@@ -275,6 +276,7 @@ fn direct_calls_survive_kills() {
             payers.extend(calls);
             paid_or_not(&house, &payers).await;
         }
+        println!("{:?}", house.books().await.payments);
     });
 }
 

@@ -5,5 +5,6 @@
 
 mod support;
 
+mod chain;
 mod crash;
 mod spend;
