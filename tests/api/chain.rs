@@ -440,7 +440,7 @@ fn without_a_node_nothing_is_bought_and_all_else_goes_on() {
         // Quotes and spends need no node.
         house.quote(&wallet, 100).await;
         let session = house.session(&rich).await;
-        let call = Call::forecast(&rich, &session, "in the dark");
+        let call = Call::forecast(&rich, &session, "in-the-dark");
         house.call(&call).await.expect(200);
         proxy.mend();
         house.pay(&wallet, 100, &payment).await.expect(200);
@@ -457,7 +457,7 @@ fn a_node_that_comes_back_after_a_restart_is_enough() {
         house.kill_9().await;
         house.start().await;
         let session = house.session(&rich).await;
-        let call = Call::forecast(&rich, &session, "in the dark");
+        let call = Call::forecast(&rich, &session, "in-the-dark");
         house.call(&call).await.expect(200);
         proxy.mend();
         house.rich(100).await;
@@ -587,9 +587,13 @@ fn fees_that_rise_and_fall_again_delay_a_payment_only() {
         house.chain.set_next_base_fee(dear).await.unwrap();
         house.chain.mine(1).await.unwrap();
         assert_eq!(house.status(id).await["status"], "broadcast");
-        house.chain.set_next_base_fee(1_000).await.unwrap();
-        house.chain.mine(1).await.unwrap();
-        house.becomes(id, "credited").await;
+        until("mined", || async {
+            house.chain.set_next_base_fee(1_000).await.unwrap();
+            house.chain.mine(1).await.unwrap();
+            house.status(id).await["status"] == "credited"
+        })
+        .await;
+        assert_eq!(house.relayed().await.len(), 1);
         arrived(&house, 100).await;
     });
 }
