@@ -1,7 +1,7 @@
 //! Canonical JSON: one text for one value, in each form that signers use.
 //!
 //! Arrays stay in order, number tokens stay verbatim, white space goes. Signers differ in how
-//! they order keys and whether they escape what is not ASCII (protocol.md section 1).
+//! they order keys and whether they escape what is not ASCII (docs/PROTOCOL.md section 1).
 
 use std::cmp::Ordering;
 

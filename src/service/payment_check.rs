@@ -1,5 +1,5 @@
 //! Is this payment the one that was asked for? The checks that purchases and direct calls share, in
-//! the order of protocol.md section 3: the signer first, without a word to any node.
+//! the order of docs/PROTOCOL.md section 3: the signer first, without a word to any node.
 
 use alloy::primitives::B256;
 
