@@ -45,13 +45,23 @@ struct Model {
 impl Model {
     fn promote(&mut self, wallet: u8, amount: i64, priority: i64, expires_at: Option<i64>) {
         let grants = self.grants.entry(wallet).or_default();
-        let same = |grant: &&mut ModelGrant| grant.priority == priority && grant.expires_at.is_none();
-        match grants.iter_mut().find(same).filter(|_| expires_at.is_none()) {
+        let same =
+            |grant: &&mut ModelGrant| grant.priority == priority && grant.expires_at.is_none();
+        match grants
+            .iter_mut()
+            .find(same)
+            .filter(|_| expires_at.is_none())
+        {
             Some(grant) => grant.free += amount,
             None => {
                 let order = self.granted;
                 self.granted += 1;
-                grants.push(ModelGrant { order, priority, expires_at, free: amount });
+                grants.push(ModelGrant {
+                    order,
+                    priority,
+                    expires_at,
+                    free: amount,
+                });
             }
         }
     }
@@ -59,7 +69,13 @@ impl Model {
     fn available(&self, wallet: u8) -> i64 {
         let now = self.now;
         let live = |grant: &&ModelGrant| grant.expires_at.is_none_or(|at| at > now);
-        self.grants.get(&wallet).into_iter().flatten().filter(live).map(|grant| grant.free).sum()
+        self.grants
+            .get(&wallet)
+            .into_iter()
+            .flatten()
+            .filter(live)
+            .map(|grant| grant.free)
+            .sum()
     }
 
     fn hold(&mut self, id: usize, wallet: u8, price: i64, deadline: i64) -> Result<(), i64> {
@@ -69,10 +85,19 @@ impl Model {
         }
         let now = self.now;
         let grants = self.grants.get_mut(&wallet).unwrap();
-        grants.sort_by_key(|grant| (grant.priority, grant.expires_at.unwrap_or(i64::MAX), grant.order));
+        grants.sort_by_key(|grant| {
+            (
+                grant.priority,
+                grant.expires_at.unwrap_or(i64::MAX),
+                grant.order,
+            )
+        });
         let mut missing = price;
         let mut parts = Vec::new();
-        for grant in grants.iter_mut().filter(|grant| grant.expires_at.is_none_or(|at| at > now)) {
+        for grant in grants
+            .iter_mut()
+            .filter(|grant| grant.expires_at.is_none_or(|at| at > now))
+        {
             let part = grant.free.min(missing);
             if part > 0 {
                 grant.free -= part;
@@ -80,7 +105,15 @@ impl Model {
                 parts.push((grant.order, part));
             }
         }
-        self.holds.insert(id, ModelHold { wallet, price, deadline, parts });
+        self.holds.insert(
+            id,
+            ModelHold {
+                wallet,
+                price,
+                deadline,
+                parts,
+            },
+        );
         Ok(())
     }
 
@@ -91,7 +124,11 @@ impl Model {
         }
         let grants = self.grants.get_mut(&hold.wallet).unwrap();
         for (order, part) in hold.parts {
-            grants.iter_mut().find(|grant| grant.order == order).unwrap().free += part;
+            grants
+                .iter_mut()
+                .find(|grant| grant.order == order)
+                .unwrap()
+                .free += part;
         }
         // A void expires at once whatever of the wallet is due.
         self.expire(hold.wallet);
@@ -107,11 +144,21 @@ impl Model {
     }
 
     fn held(&self, wallet: u8) -> i64 {
-        self.holds.values().filter(|hold| hold.wallet == wallet).map(|hold| hold.price).sum()
+        self.holds
+            .values()
+            .filter(|hold| hold.wallet == wallet)
+            .map(|hold| hold.price)
+            .sum()
     }
 
     fn total(&self, wallet: u8) -> i64 {
-        let free: i64 = self.grants.get(&wallet).into_iter().flatten().map(|grant| grant.free).sum();
+        let free: i64 = self
+            .grants
+            .get(&wallet)
+            .into_iter()
+            .flatten()
+            .map(|grant| grant.free)
+            .sum();
         free + self.held(wallet)
     }
 }
@@ -144,9 +191,21 @@ fn new_hold(model: &Model, id: usize, wallet: u8, price: i64, deadline: i64) -> 
 }
 
 fn finish(model: &Model, id: usize, captured: bool) -> FinishCall {
-    let kind = if captured { ReplyKind::Captured } else { ReplyKind::Failed };
-    let reply = CallReply { kind, status: Some(200), body: b"null".to_vec() };
-    FinishCall { charge: charge(id), reply, now: Timestamp::from_millis(model.now) }
+    let kind = if captured {
+        ReplyKind::Captured
+    } else {
+        ReplyKind::Failed
+    };
+    let reply = CallReply {
+        kind,
+        status: Some(200),
+        body: b"null".to_vec(),
+    };
+    FinishCall {
+        charge: charge(id),
+        reply,
+        now: Timestamp::from_millis(model.now),
+    }
 }
 
 struct Run {
@@ -169,7 +228,11 @@ impl Run {
         for wallet in 0..WALLETS {
             let balance = self.store.balance(address(wallet)).await.unwrap();
             let model = (self.model.total(wallet), self.model.held(wallet));
-            assert_eq!((balance.total.units(), balance.held.units()), model, "wallet {wallet}");
+            assert_eq!(
+                (balance.total.units(), balance.held.units()),
+                model,
+                "wallet {wallet}"
+            );
         }
     }
 
@@ -200,7 +263,10 @@ impl Run {
         match (answer, self.model.hold(id, wallet, price, deadline)) {
             (Ok(()), Ok(())) => {
                 let again = self.store.hold(hold).await.unwrap();
-                assert!(matches!(again, Err(HoldRefusal::Taken(_))), "a request id is taken once");
+                assert!(
+                    matches!(again, Err(HoldRefusal::Taken(_))),
+                    "a request id is taken once"
+                );
             }
             (Err(HoldRefusal::Insufficient { available }), Err(expected)) => {
                 assert_eq!(available.units(), expected, "what is available");
@@ -215,16 +281,34 @@ impl Run {
             return;
         };
         let captured = self.random.random_bool(0.6);
-        let stored = self.store.finish(finish(&self.model, id, captured)).await.unwrap();
+        let stored = self
+            .store
+            .finish(finish(&self.model, id, captured))
+            .await
+            .unwrap();
         self.model.finish(id, captured);
-        let status = if captured { ChargeStatus::Captured } else { ChargeStatus::Voided };
+        let status = if captured {
+            ChargeStatus::Captured
+        } else {
+            ChargeStatus::Voided
+        };
         assert_eq!(stored.status, status);
-        let late = self.store.finish(finish(&self.model, id, !captured)).await.unwrap();
-        assert_eq!(late.status, status, "the loser of a race is told the winner's outcome");
+        let late = self
+            .store
+            .finish(finish(&self.model, id, !captured))
+            .await
+            .unwrap();
+        assert_eq!(
+            late.status, status,
+            "the loser of a race is told the winner's outcome"
+        );
     }
 
     async fn sweep(&mut self) {
-        self.store.sweep(Timestamp::from_millis(self.model.now)).await.unwrap();
+        self.store
+            .sweep(Timestamp::from_millis(self.model.now))
+            .await
+            .unwrap();
         (0..WALLETS).for_each(|wallet| self.model.expire(wallet));
     }
 
@@ -232,10 +316,17 @@ impl Run {
         let now = Timestamp::from_millis(self.model.now);
         let voided = self.store.void_orphans(Some(now), now).await.unwrap();
         let overdue = |hold: &ModelHold| hold.deadline < self.model.now;
-        let expected: Vec<usize> =
-            self.model.holds.iter().filter(|(_, hold)| overdue(hold)).map(|(id, _)| *id).collect();
+        let expected: Vec<usize> = self
+            .model
+            .holds
+            .iter()
+            .filter(|(_, hold)| overdue(hold))
+            .map(|(id, _)| *id)
+            .collect();
         assert_eq!(voided.len(), expected.len(), "holds past their deadline");
-        expected.into_iter().for_each(|id| self.model.finish(id, false));
+        expected
+            .into_iter()
+            .for_each(|id| self.model.finish(id, false));
     }
 }
 
@@ -249,10 +340,22 @@ async fn the_books_agree_with_a_naive_model() {
     let seed = seed();
     println!("COUNTERFOIL_SEED={seed}");
     let folder = tempfile::tempdir().unwrap();
-    let limits = StoreLimits { stored_replies_bytes_max: 1_000_000 };
-    let (store, _writer) = Store::open(&folder.path().join("books.db"), limits).await.unwrap();
+    let limits = StoreLimits {
+        stored_replies_bytes_max: 1_000_000,
+    };
+    let (store, _writer) = Store::open(&folder.path().join("books.db"), limits)
+        .await
+        .unwrap();
     let random = StdRng::seed_from_u64(seed);
-    let mut run = Run { store, model: Model { now: 1_000, ..Model::default() }, random, next: 0 };
+    let mut run = Run {
+        store,
+        model: Model {
+            now: 1_000,
+            ..Model::default()
+        },
+        random,
+        next: 0,
+    };
     for _ in 0..STEPS {
         run.step().await;
     }
@@ -262,7 +365,9 @@ async fn the_books_agree_with_a_naive_model() {
 async fn a_second_process_is_kept_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("books.db");
-    let limits = StoreLimits { stored_replies_bytes_max: 1_000_000 };
+    let limits = StoreLimits {
+        stored_replies_bytes_max: 1_000_000,
+    };
     let (_store, _writer) = Store::open(&path, limits).await.unwrap();
     let second = Store::open(&path, limits).await.map(|_| ());
     assert!(second.is_err_and(|error| error.to_string().contains("another process")));
@@ -271,9 +376,16 @@ async fn a_second_process_is_kept_from_the_file() {
 #[tokio::test]
 async fn a_full_store_of_replies_refuses_holds_until_replies_are_over() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = StoreLimits { stored_replies_bytes_max: 4 };
-    let (store, _writer) = Store::open(&folder.path().join("books.db"), limits).await.unwrap();
-    let mut model = Model { now: 1_000, ..Model::default() };
+    let limits = StoreLimits {
+        stored_replies_bytes_max: 4,
+    };
+    let (store, _writer) = Store::open(&folder.path().join("books.db"), limits)
+        .await
+        .unwrap();
+    let mut model = Model {
+        now: 1_000,
+        ..Model::default()
+    };
     let promotion = Promotion {
         wallet: address(0),
         amount: Credits::from_units(100),
@@ -282,12 +394,26 @@ async fn a_full_store_of_replies_refuses_holds_until_replies_are_over() {
         now: Timestamp::from_millis(model.now),
     };
     store.promote(promotion).await.unwrap();
-    store.hold(new_hold(&model, 1, 0, 10, 2_000)).await.unwrap().unwrap();
+    store
+        .hold(new_hold(&model, 1, 0, 10, 2_000))
+        .await
+        .unwrap()
+        .unwrap();
     store.finish(finish(&model, 1, true)).await.unwrap();
     let refused = store.hold(new_hold(&model, 2, 0, 10, 2_000)).await.unwrap();
-    assert!(matches!(refused, Err(HoldRefusal::RepliesFull)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(HoldRefusal::RepliesFull)),
+        "{refused:?}"
+    );
 
     model.now = 2_000_000;
-    store.sweep(Timestamp::from_millis(model.now)).await.unwrap();
-    store.hold(new_hold(&model, 2, 0, 10, 3_000_000)).await.unwrap().unwrap();
+    store
+        .sweep(Timestamp::from_millis(model.now))
+        .await
+        .unwrap();
+    store
+        .hold(new_hold(&model, 2, 0, 10, 3_000_000))
+        .await
+        .unwrap()
+        .unwrap();
 }

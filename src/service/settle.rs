@@ -15,8 +15,9 @@ use crate::{
     store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
 };
 
-/// How often a payment that waits for the chain is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long after a look the next one comes: soon at first, then less and less often.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
@@ -38,6 +39,7 @@ impl Service {
         }
         let _driven = Driven { service: self, id };
         let give_up_at = Instant::now() + FOLLOW_FOR;
+        let mut pause = FIRST_LOOK_AFTER;
         while Instant::now() < give_up_at && !self.0.stop.is_cancelled() {
             match self.advance(id).await {
                 Ok(Progress::Settled) => return,
@@ -46,9 +48,10 @@ impl Service {
                 Err(error) => tracing::warn!(payment = ?id, %error, "a payment waits"),
             }
             tokio::select! {
-                () = sleep(LOOK_EVERY) => {}
+                () = sleep(pause) => {}
                 () = self.0.stop.cancelled() => {}
             }
+            pause = (pause * 3 / 2).min(LOOK_AT_LEAST_EVERY);
         }
     }
 
