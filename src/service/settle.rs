@@ -45,7 +45,7 @@ impl Service {
                 Ok(Progress::Settled) => return,
                 Ok(Progress::Moved) => continue,
                 Ok(Progress::Waiting) => {}
-                Err(error) => tracing::warn!(payment = ?id, %error, "a payment waits"),
+                Err(error) => waits(id, &error),
             }
             tokio::select! {
                 () = sleep(pause) => {}
@@ -88,6 +88,7 @@ impl Service {
                     now: self.now(),
                 };
                 self.store().credit_payment(credit).await?;
+                metrics::counter!("payments_credited_total").increment(1);
                 tracing::info!(%transaction, block, "a payment is credited");
                 Ok(Progress::Moved)
             }
@@ -250,6 +251,12 @@ impl Service {
     ) -> Result<T, tokio::task::JoinError> {
         self.0.tasks.spawn(work).await
     }
+}
+
+/// Nothing is lost: the state is durable and the payment is looked at again.
+pub(super) fn waits(id: PurchaseId, error: &Unavailable) {
+    metrics::counter!("payments_waiting_total").increment(1);
+    tracing::warn!(payment = ?id, %error, "a payment waits");
 }
 
 /// What one look brought.

@@ -1,6 +1,7 @@
 //! `counterfoil serve`: wiring, start, and an orderly end.
 
 mod connections;
+mod metrics;
 mod wiring;
 
 use std::{
@@ -54,6 +55,8 @@ pub enum ServeError {
         address: std::net::SocketAddr,
         error: std::io::Error,
     },
+    #[error("server.metrics_listen: {0}")]
+    Metrics(metrics::MetricsError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -108,6 +111,10 @@ impl Running {
     /// # Errors
     /// When serving would be wrong.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
+        let metrics = match config.server.metrics_listen {
+            Some(listen) => Some(metrics::open(listen).await.map_err(ServeError::Metrics)?),
+            None => None,
+        };
         let (listen, limits) = (config.server.listen, wiring::http_limits(&config));
         // A port that is taken must not cost the holds of the server that has it.
         let listener = TcpListener::bind(listen)
@@ -124,10 +131,17 @@ impl Running {
         service.start().await?;
 
         let stop = CancellationToken::new();
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
         ];
+        if let Some((listener, router)) = metrics {
+            workers.push(tokio::spawn(connections::serve(
+                listener,
+                router,
+                stop.clone(),
+            )));
+        }
         let router = http::router(service.clone(), limits);
         let connections = tokio::spawn(connections::serve(listener, router, stop.clone()));
         tracing::info!(%address, "listening");
