@@ -1,1 +1,8 @@
-fn main() {}
+//! The `counterfoil` command: everything is in the library, beginning at `app::cli`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    counterfoil::app::cli::run().await
+}
