@@ -20,6 +20,7 @@ pub mod auth;
 pub mod base;
 pub mod chain;
 pub mod http;
+pub mod client;
 pub mod ledger;
 pub mod payment;
 pub mod service;
