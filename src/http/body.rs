@@ -59,7 +59,7 @@ pub(super) async fn read(
 
 fn is_length_limit(error: &axum::Error) -> bool {
     std::error::Error::source(error)
-        .is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
 /// A body without a content type is taken to be JSON; a wrong one is refused.
@@ -88,6 +88,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Node<'_>, Problem> {
             return Problem::invalid("the body is empty; send a JSON object");
         }
         let reason = format!("{} at byte {}", error.fault, error.offset);
-        Problem::fields(vec![FieldProblem::new(error.pointer, reason)])
+        Problem::fields(&[FieldProblem::new(error.pointer, reason)])
     })
 }

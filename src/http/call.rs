@@ -306,7 +306,7 @@ pub(super) fn problem(house: &House, peer: IpAddr, error: CallError) -> Problem 
         .with("charged_credits", &CreditsNumber(Credits::ZERO))
         .retry_after(1),
         CallError::ToolNotFound => tool_not_found(),
-        CallError::ActionNotNamed => Problem::fields(vec![FieldProblem::new(
+        CallError::ActionNotNamed => Problem::fields(&[FieldProblem::new(
             "/parameters/action",
             "must name an action: the product has several",
         )]),
@@ -347,7 +347,7 @@ pub(super) fn parameters_problem(base: &str, errors: Vec<crate::upstream::FieldE
     let problems = errors
         .into_iter()
         .map(|error| FieldProblem::of_parameters(base, error));
-    Problem::fields(problems.collect())
+    Problem::fields(&problems.collect::<Vec<_>>())
 }
 
 fn session_problem(problem: SessionProblem) -> Problem {
@@ -379,11 +379,11 @@ fn signature_problem(problem: SignatureProblem) -> Problem {
             format!("the signature {problem}"),
         )
         .with("expected_message", &expected_message),
-        SignatureProblem::Mismatch(mismatch) => mismatch_problem(*mismatch),
+        SignatureProblem::Mismatch(mismatch) => mismatch_problem(&mismatch),
     }
 }
 
-fn mismatch_problem(mismatch: Mismatch) -> Problem {
+fn mismatch_problem(mismatch: &Mismatch) -> Problem {
     let hashes: Vec<String> = mismatch
         .accepted_payload_hashes
         .iter()

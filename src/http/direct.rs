@@ -212,5 +212,5 @@ fn credits_only() -> Problem {
     let missing = ["wallet_address", "session_nonce", "request_id", "signature"].map(|name| {
         FieldProblem::new(format!("/{name}"), "is required: this action takes credits")
     });
-    Problem::fields(missing.into())
+    Problem::fields(&missing)
 }

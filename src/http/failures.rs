@@ -12,7 +12,7 @@ use lru::LruCache;
 
 /// Peers that are remembered; the one not seen for longest is forgotten first.
 const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 pub(super) struct FailureBudget {
     per_minute: u32,

@@ -56,7 +56,7 @@ impl<'a, 'b> Fields<'a, 'b> {
                 body,
                 problems: Vec::new(),
             }),
-            _ => Err(Problem::fields(vec![FieldProblem::new(
+            _ => Err(Problem::fields(&[FieldProblem::new(
                 "",
                 "must be a JSON object",
             )])),
@@ -146,7 +146,7 @@ impl<'a, 'b> Fields<'a, 'b> {
         if self.problems.is_empty() {
             Ok(())
         } else {
-            Err(Problem::fields(self.problems))
+            Err(Problem::fields(&self.problems))
         }
     }
 

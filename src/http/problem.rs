@@ -19,7 +19,10 @@ const RETRY_SECONDS: u16 = 1;
 
 /// An error as the client sees it: what happened, and what to do next. Never internal text.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
@@ -34,22 +37,23 @@ impl Problem {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let detail = detail.into();
-        Self {
+        let (extra, headers) = (Map::new(), HeaderMap::new());
+        Self(Box::new(Parts {
             status,
             code,
             detail,
-            extra: Map::new(),
-            headers: HeaderMap::new(),
-        }
+            extra,
+            headers,
+        }))
     }
 
     /// The request itself is wrong, in the fields that are named.
-    pub(super) fn fields(problems: Vec<FieldProblem>) -> Self {
-        let detail = match problems.as_slice() {
+    pub(super) fn fields(problems: &[FieldProblem]) -> Self {
+        let detail = match problems {
             [one] => format!("{} {}", one.place(), one.reason),
             many => format!("{} fields are wrong; see errors", many.len()),
         };
-        Self::invalid(detail).with("errors", &problems)
+        Self::invalid(detail).with("errors", problems)
     }
 
     pub(super) fn invalid(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -59,12 +63,12 @@ impl Problem {
     /// Adds a member beside those of RFC 9457.
     pub(super) fn with<T: Serialize + ?Sized>(mut self, name: &str, value: &T) -> Self {
         let value = serde_json::to_value(value).unwrap_or(Value::Null);
-        self.extra.insert(name.to_owned(), value);
+        self.0.extra.insert(name.to_owned(), value);
         self
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -99,22 +103,23 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let parts = *self.0;
         let mut document = Map::new();
-        let kind = format!("urn:counterfoil:problem:{}", self.code.to_lowercase());
+        let kind = format!("urn:counterfoil:problem:{}", parts.code.to_lowercase());
         document.insert("type".to_owned(), kind.into());
-        document.insert("title".to_owned(), title(self.status).into());
-        document.insert("status".to_owned(), self.status.as_u16().into());
-        document.insert("detail".to_owned(), self.detail.into());
-        document.insert("code".to_owned(), self.code.into());
-        document.extend(self.extra);
+        document.insert("title".to_owned(), title(parts.status).into());
+        document.insert("status".to_owned(), parts.status.as_u16().into());
+        document.insert("detail".to_owned(), parts.detail.into());
+        document.insert("code".to_owned(), parts.code.into());
+        document.extend(parts.extra);
 
         let mut response = Response::new(Body::from(Value::Object(document).to_string()));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = parts.headers;
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, PROBLEM_JSON);
-        if self.status == StatusCode::UNAUTHORIZED {
+        if parts.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 asks for a challenge; the scheme is EIP-191's.
             let challenge = HeaderValue::from_static("EIP-191");
             response

@@ -160,10 +160,10 @@ fn quote_problem(error: &QuoteError) -> Problem {
             &[FieldProblem::new("/credits", error.to_string())],
         ),
         QuoteError::OutOfRange { .. } => {
-            Problem::fields(vec![FieldProblem::new("/credits", error.to_string())])
+            Problem::fields(&[FieldProblem::new("/credits", error.to_string())])
         }
         QuoteError::UnknownNetwork(_) => {
-            Problem::fields(vec![FieldProblem::new("/network", error.to_string())])
+            Problem::fields(&[FieldProblem::new("/network", error.to_string())])
         }
     }
 }

@@ -54,8 +54,8 @@ pub fn next_step(
         }),
         AuthorizationFact::Paid(_)
         | AuthorizationFact::SpentElsewhere(_)
-        | AuthorizationFact::Cancelled(_) => Step::Wait,
-        AuthorizationFact::Unexplained => Step::Wait,
+        | AuthorizationFact::Cancelled(_)
+        | AuthorizationFact::Unexplained => Step::Wait,
         AuthorizationFact::Unused { confirmed_until } if confirmed_until > terms.expires_at() => {
             Step::Expire
         }

@@ -23,7 +23,7 @@ impl Service {
             product: "-",
             payload: ScopedPayload::Empty,
         };
-        self.verify(&call.candidates(None), signature)?;
+        Self::verify(&call.candidates(None), signature)?;
         Ok(self
             .store()
             .balance(caller.wallet)

@@ -88,7 +88,7 @@ impl Service {
                 self.drive_detached(id);
                 self.outcome(id, true, &request).await
             }
-            Ok(Taken::Known(payment)) => self.repeat(payment, &request).await,
+            Ok(Taken::Known(payment)) => self.repeat(*payment, &request).await,
             Err(PaymentProblem::Unavailable(unavailable)) => {
                 Err(BuyError::Unavailable(unavailable))
             }
@@ -127,11 +127,11 @@ impl Service {
         payment: SignedPayment,
     ) -> Result<Taken, PaymentProblem> {
         if let Some(known) = self.known_payment(&payment).await? {
-            return Ok(Taken::Known(known));
+            return Ok(Taken::Known(Box::new(known)));
         }
         let recovered = self.recover_payer(payment)?;
         if let Some(known) = self.store().payment_by_key(&recovered.key()).await? {
-            return Ok(Taken::Known(known));
+            return Ok(Taken::Known(Box::new(known)));
         }
         check_sponsor(request, &recovered)?;
         let (credits, since_block) = match self.first_look(&recovered).await? {
@@ -183,7 +183,7 @@ impl Service {
         match self.store().insert_payment(intent, None).await? {
             // Stored. A crash from here on is found by the next start among the open payments.
             Ok(()) => Ok(Taken::New(id)),
-            Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(*known)),
+            Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(known)),
             Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
             Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
         }
@@ -218,9 +218,10 @@ impl Service {
             .map_err(BuyError::Unavailable)?;
         match payment.state {
             PaymentState::Credited => {
-                let balance = match first {
-                    true => Some(self.total(payment.wallet).await?),
-                    false => None,
+                let balance = if first {
+                    Some(self.total(payment.wallet).await?)
+                } else {
+                    None
                 };
                 Ok(BuyAnswer::Credited(Purchase { payment, balance }))
             }
@@ -263,7 +264,7 @@ impl Service {
 /// A payment that has its intent in the books.
 enum Taken {
     New(PurchaseId),
-    Known(Payment),
+    Known(Box<Payment>),
 }
 
 /// Whoever pays for another wallet must say so, for this very authorization.

@@ -156,12 +156,12 @@ impl Service {
             .store()
             .call(caller.wallet, caller.session_nonce, caller.request_id);
         if let Some(stored) = stored.await.map_err(Unavailable::from)? {
-            return self.replay(&candidates, call.signature, stored);
+            return Self::replay(&candidates, call.signature, stored);
         }
         self.check_expiry(&session)?;
         let (tool, action) = self.find(&call)?;
         check_parameters(action, call.parameter_bytes()).map_err(CallError::Parameters)?;
-        let verified = self.verify(&candidates, call.signature)?;
+        let verified = Self::verify(&candidates, call.signature)?;
         self.remember_form(caller.session_nonce, &verified);
         self.check_price(&session, tool.slug(), action.slug(), action.price())
             .await??;
@@ -175,7 +175,7 @@ impl Service {
                 call,
                 replayed: false,
             }),
-            Err(HoldRefusal::Taken(stored)) => self.replay(&candidates, call.signature, *stored),
+            Err(HoldRefusal::Taken(stored)) => Self::replay(&candidates, call.signature, *stored),
             Err(HoldRefusal::Insufficient { available }) => Err(CallError::Insufficient {
                 price: action.price(),
                 available,
@@ -219,7 +219,6 @@ impl Service {
 
     /// Answers a call whose request id is taken: the same is told the same, another is refused.
     fn replay(
-        &self,
         candidates: &Candidates<'_>,
         signature: &str,
         stored: StoredCall,
@@ -227,7 +226,7 @@ impl Service {
         let parsed = parse_signature(candidates, signature)?;
         let same_bytes = parsed.to_bytes().as_slice() == stored.signature;
         if !(same_bytes && candidates.contains(&stored.message)) {
-            let verified = self.verify(candidates, signature)?;
+            let verified = Self::verify(candidates, signature)?;
             if verified.message != stored.message {
                 let StoredCall { charge, status, .. } = stored;
                 return Err(CallError::Replay { charge, status });
@@ -273,7 +272,6 @@ impl Service {
     }
 
     pub(super) fn verify(
-        &self,
         candidates: &Candidates<'_>,
         signature: &str,
     ) -> Result<Verified, SignatureProblem> {

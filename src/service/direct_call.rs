@@ -128,7 +128,7 @@ impl From<PaymentProblem> for Stop {
 /// A payment that has its intent in the books.
 enum Taken {
     New(PurchaseId),
-    Known(Payment),
+    Known(Box<Payment>),
 }
 
 /// A call that may run: its action, what is sent to it, and what a repeat must show.
@@ -166,7 +166,7 @@ impl Service {
             identified: identifier.is_some(),
         };
         match self.take_direct_payment(payment, &run).await {
-            Ok(Taken::Known(payment)) => self.repeat_direct(payment, &run).await,
+            Ok(Taken::Known(payment)) => self.repeat_direct(*payment, &run).await,
             Ok(Taken::New(id)) if action.settle_first() => self.settle_then_run(id, &run).await,
             Ok(Taken::New(id)) => self.run_then_settle(id, &run).await,
             Err(Stop::Error(error)) => Err(error),
@@ -207,12 +207,12 @@ impl Service {
             .await
             .map_err(DirectError::Unavailable)?
         {
-            return Ok(Taken::Known(known));
+            return Ok(Taken::Known(Box::new(known)));
         }
         let recovered = self.recover_payer(payment)?;
         let known = self.store().payment_by_key(&recovered.key()).await;
         if let Some(known) = known.map_err(DirectError::from)? {
-            return Ok(Taken::Known(known));
+            return Ok(Taken::Known(Box::new(known)));
         }
         check_parameters(run.action, run.parameters).map_err(DirectError::Parameters)?;
         let offers = self.direct_offers(run.action);
@@ -269,7 +269,7 @@ impl Service {
             .map_err(DirectError::from)?
         {
             Ok(()) => Ok(Taken::New(id)),
-            Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(*known)),
+            Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(known)),
             Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
             Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
         }

@@ -18,7 +18,7 @@ use crate::{
 /// How often a payment that waits for the chain is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
-const FOLLOW_FOR: Duration = Duration::from_secs(60);
+const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
 const ATTEMPTS_MAX: u32 = 3;
 /// Waiters look at the books this often even if nobody tells them of a change.
@@ -147,7 +147,7 @@ impl Service {
         }
         let fees = network.fees().await?;
         let chain_nonce = network.relayer_nonces().await?.pending;
-        let (signer, token) = (network.clone(), asset.token);
+        let (relayer, token) = (network.clone(), asset.token);
         let (terms, signature) = (terms.clone(), signature.clone());
         let settlement = StoreSettlement {
             payment: *id,
@@ -156,7 +156,7 @@ impl Service {
             chain_nonce,
             sign: Box::new(move |nonce| {
                 let signed =
-                    signer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit);
+                    relayer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit);
                 SignedTransaction {
                     raw: signed.raw,
                     hash: signed.hash,

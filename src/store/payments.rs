@@ -67,10 +67,6 @@ pub struct SignedTransaction {
     pub hash: B256,
 }
 
-/// Signs a settlement with the account nonce it is given. Pure computation: it runs inside the
-/// transaction that reserves the nonce.
-pub type SignSettlement = dyn Fn(u64) -> SignedTransaction + Send + Sync + 'static;
-
 /// See [`super::Store::store_settlement`].
 pub struct StoreSettlement {
     pub payment: PurchaseId,
@@ -78,7 +74,9 @@ pub struct StoreSettlement {
     pub relayer: Address,
     /// The relayer's next account nonce as the chain sees it.
     pub chain_nonce: u64,
-    pub sign: Box<SignSettlement>,
+    /// Signs the settlement with the account nonce it is given. Pure computation: it runs inside the
+    /// transaction that reserves the nonce.
+    pub sign: Box<dyn Fn(u64) -> SignedTransaction + Send + Sync>,
     pub now: Timestamp,
 }
 

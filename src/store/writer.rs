@@ -111,7 +111,7 @@ async fn run(mut connection: SqliteConnection, mut jobs: mpsc::Receiver<Box<dyn 
 async fn commit(connection: &mut SqliteConnection, mut batch: Vec<Box<dyn Job>>) {
     if batch.len() > 1 {
         match execute(connection, &mut batch).await {
-            Ok(()) => return answer(batch, Ok(())),
+            Ok(()) => return answer(batch, &Ok(())),
             Err(error) => tracing::debug!(%error, "a batch is committed one by one"),
         }
     }
@@ -121,7 +121,7 @@ async fn commit(connection: &mut SqliteConnection, mut batch: Vec<Box<dyn Job>>)
         if let Err(error) = &outcome {
             tracing::error!(%error, "a write failed");
         }
-        answer(alone, outcome);
+        answer(alone, &outcome);
     }
 }
 
@@ -137,7 +137,7 @@ async fn execute(
     Ok(transaction.commit().await?)
 }
 
-fn answer(batch: Vec<Box<dyn Job>>, outcome: Result<(), StoreError>) {
+fn answer(batch: Vec<Box<dyn Job>>, outcome: &Result<(), StoreError>) {
     for job in batch {
         job.answer(outcome.clone());
     }

@@ -1,0 +1,8 @@
+//! The real binary over HTTP, on a real node with the real USDC contract, from the outside.
+//!
+//! Each test has a service, a tool server, books and wallets of its own, so all of them run at
+//! once; the node is shared, except by tests that stop it or its clock.
+
+mod support;
+
+mod spend;

@@ -1,0 +1,158 @@
+//! The books behind the service, read from the file itself and checked against themselves.
+
+use std::{collections::BTreeMap, path::Path};
+
+use sqlx::{
+    ConnectOptions, Row, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
+
+use super::Wallet;
+
+/// What is in the books. Two are equal when nothing was written between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Books {
+    /// Units by account.
+    pub accounts: BTreeMap<String, i64>,
+    /// Charges by status.
+    pub charges: BTreeMap<String, i64>,
+    /// Payments by way and state, as `purchase credited`.
+    pub payments: BTreeMap<String, i64>,
+    /// Request ids that are taken.
+    pub requests: i64,
+    pub postings: i64,
+}
+
+impl Books {
+    /// The balance of a wallet, in units.
+    pub fn units(&self, wallet: &Wallet) -> i64 {
+        let account = format!("wallet:{}", wallet.name());
+        self.accounts.get(&account).copied().unwrap_or_default()
+    }
+
+    pub fn charges(&self, status: &str) -> i64 {
+        self.charges.get(status).copied().unwrap_or_default()
+    }
+
+    pub fn payments(&self, way_and_state: &str) -> i64 {
+        self.payments
+            .get(way_and_state)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// That no hold is left, as after a start and before any call.
+    #[track_caller]
+    pub fn nothing_held(&self) {
+        assert_eq!(self.charges("held"), 0, "{self:#?}");
+    }
+}
+
+/// Each selects what must not be: a row is a broken rule.
+const RULES: [(&str, &str); 9] = [
+    (
+        "all accounts together are zero",
+        "SELECT sum(balance_units) FROM accounts HAVING sum(balance_units) <> 0",
+    ),
+    (
+        "a balance is the sum of its postings",
+        "SELECT name, balance_units FROM accounts WHERE balance_units <>
+           (SELECT coalesce(sum(amount_units), 0) FROM postings WHERE to_account = accounts.id)
+         - (SELECT coalesce(sum(amount_units), 0) FROM postings WHERE from_account = accounts.id)",
+    ),
+    (
+        "a wallet has what is left of its grants",
+        "SELECT name, balance_units FROM accounts WHERE name LIKE 'wallet:%' AND balance_units <>
+           (SELECT coalesce(sum(remaining_units), 0) FROM grants WHERE account_id = accounts.id)",
+    ),
+    (
+        "what a wallet holds is held in its grants",
+        "SELECT name, held_units FROM accounts WHERE held_units <>
+           (SELECT coalesce(sum(held_units), 0) FROM grants WHERE account_id = accounts.id)",
+    ),
+    (
+        "what a grant holds is allocated to held charges",
+        "SELECT id, held_units FROM grants WHERE held_units <>
+           (SELECT coalesce(sum(amount_units), 0) FROM allocations JOIN charges
+              ON charges.id = charge_id
+            WHERE grant_id = grants.id AND status = 'held')",
+    ),
+    (
+        "a charge is allocated whole",
+        "SELECT id, price_units FROM charges WHERE price_units <>
+           (SELECT coalesce(sum(amount_units), 0) FROM allocations WHERE charge_id = charges.id)",
+    ),
+    (
+        "a captured charge is posted once, at its price, and no other is",
+        "SELECT id, status FROM charges WHERE iif(status = 'captured', price_units, 0) <>
+           (SELECT coalesce(sum(amount_units), 0) FROM postings
+            WHERE reason = 'charge' AND reference = charges.id)
+         OR (status = 'captured') <>
+           (SELECT count(*) FROM postings WHERE reference = charges.id)",
+    ),
+    (
+        "a credited payment is posted once, and no other is",
+        "SELECT id, state FROM payments WHERE (state = 'credited') <>
+           (SELECT count(*) FROM postings WHERE reference = payments.id)
+         OR (state = 'credited' AND credits_units <>
+           (SELECT sum(amount_units) FROM postings WHERE reference = payments.id))",
+    ),
+    (
+        "no wallet is below zero",
+        "SELECT name, balance_units FROM accounts
+         WHERE name LIKE 'wallet:%' AND balance_units < 0",
+    ),
+];
+
+/// Reads the books while the service has them open, in one transaction.
+pub async fn read(path: &Path) -> Books {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
+    for (rule, broken) in RULES {
+        let rows = sqlx::query(broken)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let rows: Vec<String> = rows.iter().map(show).collect();
+        assert!(rows.is_empty(), "{rule}, but: {rows:?}");
+    }
+    let books = Books {
+        accounts: counts(&mut connection, "SELECT name, balance_units FROM accounts").await,
+        charges: counts(
+            &mut connection,
+            "SELECT status, count(*) FROM charges GROUP BY status",
+        )
+        .await,
+        payments: counts(
+            &mut connection,
+            "SELECT way || ' ' || state, count(*) FROM payments GROUP BY way, state",
+        )
+        .await,
+        requests: count(&mut connection, "SELECT count(*) FROM requests").await,
+        postings: count(&mut connection, "SELECT count(*) FROM postings").await,
+    };
+    sqlx::query("COMMIT")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    books
+}
+
+fn show(row: &SqliteRow) -> String {
+    let name = row
+        .try_get::<String, _>(0)
+        .unwrap_or_else(|_| row.get::<i64, _>(0).to_string());
+    format!("{name} {:?}", row.try_get::<i64, _>(1).ok())
+}
+
+async fn counts(connection: &mut SqliteConnection, query: &'static str) -> BTreeMap<String, i64> {
+    let rows = sqlx::query_as::<_, (String, i64)>(query);
+    let rows = rows.fetch_all(connection).await.unwrap();
+    rows.into_iter().collect()
+}
+
+async fn count(connection: &mut SqliteConnection, query: &'static str) -> i64 {
+    let count = sqlx::query_scalar(query);
+    count.fetch_one(connection).await.unwrap()
+}

@@ -1,0 +1,61 @@
+//! A node with USDC on it, ended with the tests however they end.
+
+use std::{path::Path, process::Stdio, sync::Arc};
+
+use counterfoil::chain::devnet::{Devnet, DevnetOptions};
+use tokio::{
+    process::{ChildStdin, Command},
+    sync::OnceCell,
+};
+
+/// A local node.
+pub struct Chain {
+    devnet: Devnet,
+    _watchdog: ChildStdin,
+}
+
+static SHARED: OnceCell<Arc<Chain>> = OnceCell::const_new();
+
+impl Chain {
+    /// The node that tests share. A block for each transaction; nobody stops it or its clock.
+    pub async fn shared() -> Arc<Self> {
+        let chain = SHARED.get_or_init(|| async { Arc::new(Self::own().await) });
+        chain.await.clone()
+    }
+
+    /// A node for one test, to do with as it likes.
+    pub async fn own() -> Self {
+        let node_modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules");
+        let options = DevnetOptions::from_node_modules(&node_modules)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let devnet = Devnet::start(options).await.unwrap();
+        let id = devnet.process_id().unwrap();
+        Self {
+            devnet,
+            _watchdog: watch(id),
+        }
+    }
+}
+
+impl std::ops::Deref for Chain {
+    type Target = Devnet;
+
+    fn deref(&self) -> &Devnet {
+        &self.devnet
+    }
+}
+
+/// Statics are not dropped when a process ends, and a killed one drops nothing at all. So a shell
+/// waits for the end of its input, which comes with the end of this process.
+fn watch(process: u32) -> ChildStdin {
+    let mut shell = Command::new("sh")
+        .args(["-c", "read -r _; kill -9 \"$1\"", "watchdog"])
+        .arg(process.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    shell.stdin.take().unwrap()
+}

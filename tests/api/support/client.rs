@@ -1,0 +1,290 @@
+//! Requests, written out as a client that read only the protocol would write them.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use serde_json::{Value, json};
+
+use super::{House, Payment, Wallet, wallet::payload_hash};
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    /// `null` where the body is no JSON.
+    pub json: Value,
+}
+
+impl Reply {
+    async fn read(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.bytes().await.unwrap().to_vec();
+        let json = serde_json::from_slice(&body).unwrap_or_default();
+        Self {
+            status,
+            headers,
+            body,
+            json,
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    fn decoded(&self, name: &str) -> Option<Value> {
+        let json = STANDARD.decode(self.header(name)?).expect("padded base64");
+        Some(serde_json::from_slice(&json).expect("JSON"))
+    }
+
+    /// The document in `PAYMENT-REQUIRED`.
+    #[track_caller]
+    pub fn payment_required(&self) -> Value {
+        let document = self.decoded("payment-required");
+        document.unwrap_or_else(|| panic!("no PAYMENT-REQUIRED: {}: {}", self.status, self.text()))
+    }
+
+    /// The document in `PAYMENT-RESPONSE`, which must be in `X-PAYMENT-RESPONSE` too.
+    pub fn payment_response(&self) -> Option<Value> {
+        let names = ["payment-response", "x-payment-response"];
+        let [document, alias] = names.map(|name| self.decoded(name));
+        assert_eq!(document, alias);
+        document
+    }
+
+    /// That the status is this one; otherwise shows the answer.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.text());
+        self
+    }
+
+    /// That it is a problem (RFC 9457) with this status and code.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Self {
+        let reply = self.expect(status);
+        let json = &reply.json;
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(json["code"], code, "{json}");
+        assert_eq!(json["status"], status, "{json}");
+        for member in ["type", "title", "detail"] {
+            let text = json[member].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "no {member}: {json}");
+        }
+        reply
+    }
+
+    /// The pointers of a problem's `errors`, in order.
+    pub fn pointers(&self) -> Vec<&str> {
+        let errors = self.json["errors"].as_array();
+        let errors = errors.map(Vec::as_slice).unwrap_or_default();
+        let pointer = |error: &'_ Value| error["reason"].as_str().is_some_and(|it| !it.is_empty());
+        assert!(errors.iter().all(pointer), "{}", self.json);
+        errors
+            .iter()
+            .map(|error| error["pointer"].as_str().unwrap())
+            .collect()
+    }
+}
+
+/// A call to be signed.
+#[derive(Clone)]
+pub struct Call {
+    pub wallet: Wallet,
+    pub session: String,
+    pub request_id: String,
+    pub product: String,
+    pub action: String,
+    pub parameters: Value,
+}
+
+impl Call {
+    /// A call of `weather/forecast`.
+    pub fn forecast(wallet: &Wallet, session: &str, request_id: &str) -> Self {
+        Self {
+            wallet: wallet.clone(),
+            session: session.to_owned(),
+            request_id: request_id.to_owned(),
+            product: "weather".into(),
+            action: "forecast".into(),
+            parameters: json!({ "place": "Bern" }),
+        }
+    }
+
+    /// A call of another action, without parameters.
+    pub fn of(
+        wallet: &Wallet,
+        session: &str,
+        request_id: &str,
+        product: &str,
+        action: &str,
+    ) -> Self {
+        Self {
+            product: product.to_owned(),
+            action: action.to_owned(),
+            parameters: json!({}),
+            ..Self::forecast(wallet, session, request_id)
+        }
+    }
+
+    /// Where the call goes.
+    pub fn url_path(&self) -> String {
+        format!("/api{}", self.signed_path())
+    }
+
+    /// What its signature names.
+    pub fn signed_path(&self) -> String {
+        let Self {
+            product, action, ..
+        } = self;
+        format!("/external/tools/{product}/actions/{action}/invoke")
+    }
+
+    pub fn message(&self) -> String {
+        let payload = payload_hash(&self.parameters);
+        self.wallet.path_bound(
+            &self.session,
+            &self.request_id,
+            &self.signed_path(),
+            &payload,
+        )
+    }
+
+    /// The body, signed.
+    pub fn body(&self) -> Value {
+        self.body_with(&self.wallet.sign(&self.message()))
+    }
+
+    /// The body with a signature of the test's own making.
+    pub fn body_with(&self, signature: &str) -> Value {
+        json!({
+            "wallet_address": self.wallet.name(),
+            "session_nonce": self.session,
+            "request_id": self.request_id,
+            "signature": signature,
+            "parameters": self.parameters,
+        })
+    }
+}
+
+/// The body of a purchase.
+pub fn purchase(wallet: &Wallet, credits: u64) -> Value {
+    json!({
+        "wallet_address": wallet.name(),
+        "credits": credits,
+        "payment_method": "x402",
+    })
+}
+
+pub const PURCHASE: &str = "/api/external/credits/purchase";
+pub const BALANCE: &str = "/api/external/credits/balance";
+pub const SESSION: &str = "/api/external/auth/session";
+
+impl House {
+    pub async fn get(&self, path: &str) -> Reply {
+        let response = self.http.get(self.url(path)).send().await.unwrap();
+        Reply::read(response).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_with(path, body.to_string(), &[]).await
+    }
+
+    /// Posts bytes as JSON, with headers beside.
+    pub async fn post_with(
+        &self,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let mut request = self.http.post(self.url(path)).body(body);
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::read(request.send().await.unwrap()).await
+    }
+
+    /// Opens a session.
+    pub async fn session(&self, wallet: &Wallet) -> String {
+        let reply = self
+            .post(SESSION, &json!({ "wallet_address": wallet.name() }))
+            .await;
+        let nonce = reply.expect(200).json["session_nonce"]
+            .as_str()
+            .map(str::to_owned);
+        nonce.unwrap()
+    }
+
+    pub async fn call(&self, call: &Call) -> Reply {
+        self.post(&call.url_path(), &call.body()).await
+    }
+
+    /// A wallet with so many credits, bought with USDC that it holds for this alone.
+    pub async fn rich(&self, credits: u64) -> Wallet {
+        let wallet = Wallet::random();
+        self.buy(&wallet, credits).await.expect(200);
+        wallet
+    }
+
+    /// Gives a wallet what so many credits cost, and buys them.
+    pub async fn buy(&self, wallet: &Wallet, credits: u64) -> Reply {
+        self.chain_dollars(wallet, credits).await;
+        let payment = self.quote(wallet, credits).await;
+        self.pay(wallet, credits, &payment).await
+    }
+
+    /// Gives a wallet the USDC that so many credits cost.
+    pub async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
+        let amount = alloy::primitives::U256::from(credits * 10_000);
+        self.chain.mint(wallet.address(), amount).await.unwrap();
+    }
+
+    /// A signed payment for so many credits.
+    pub async fn quote(&self, wallet: &Wallet, credits: u64) -> Payment {
+        let reply = self.post(PURCHASE, &purchase(wallet, credits)).await;
+        Payment::of(&reply.expect(402), wallet)
+    }
+
+    pub async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
+        self.pay_header(
+            &purchase(wallet, credits),
+            "payment-signature",
+            &payment.header(),
+        )
+        .await
+    }
+
+    pub async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {
+        self.post_with(PURCHASE, body.to_string(), &[(name, value)])
+            .await
+    }
+
+    /// The answer to a signed question for the balance.
+    pub async fn balance(&self, wallet: &Wallet) -> Value {
+        let session = self.session(wallet).await;
+        let body = balance_body(wallet, &session);
+        self.post(BALANCE, &body).await.expect(200).json
+    }
+}
+
+/// A signed question for the balance.
+pub fn balance_body(wallet: &Wallet, session: &str) -> Value {
+    let message = wallet.scoped(session, "balance-1", ("balance", "-"), "");
+    json!({
+        "wallet_address": wallet.name(),
+        "session_nonce": session,
+        "request_id": "balance-1",
+        "signature": wallet.sign(&message),
+    })
+}

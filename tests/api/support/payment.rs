@@ -1,0 +1,117 @@
+//! What a payer sends over x402, and every way to send something else.
+
+use alloy::primitives::{Address, B256, U256};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use counterfoil::{
+    base::AssetId,
+    payment::{Authorization, TokenDomain},
+};
+use serde_json::{Value, json};
+
+use super::{Reply, Wallet, now, random};
+
+/// A payment of one entry of `accepts`. Change what it says, and [`Payment::sign`] it again or not.
+#[derive(Clone)]
+pub struct Payment {
+    pub accepted: Value,
+    pub authorization: Authorization,
+    pub signature: Vec<u8>,
+    pub extensions: Option<Value>,
+}
+
+impl Payment {
+    /// Pays the first offer of a 402, as the foundation's clients do.
+    pub fn of(reply: &Reply, wallet: &Wallet) -> Self {
+        let required = reply.payment_required();
+        Self::accept(&required["accepts"][0], wallet)
+    }
+
+    pub fn accept(accepted: &Value, wallet: &Wallet) -> Self {
+        let text = |name: &str| accepted[name].as_str().unwrap();
+        let seconds = accepted["maxTimeoutSeconds"].as_u64().unwrap();
+        let authorization = Authorization {
+            from: wallet.address(),
+            to: text("payTo").parse().unwrap(),
+            value: text("amount").parse().unwrap(),
+            valid_after: now() - 600,
+            valid_before: now() + seconds,
+            nonce: random().into(),
+        };
+        let mut payment = Self {
+            accepted: accepted.clone(),
+            authorization,
+            signature: Vec::new(),
+            extensions: None,
+        };
+        payment.sign(wallet);
+        payment
+    }
+
+    /// Signs what the payment says now.
+    pub fn sign(&mut self, wallet: &Wallet) {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let domain = TokenDomain {
+            asset: AssetId {
+                network: text(&self.accepted["network"]).parse().unwrap(),
+                token: text(&self.accepted["asset"]).parse::<Address>().unwrap(),
+            },
+            name: text(&self.accepted["extra"]["name"]),
+            version: text(&self.accepted["extra"]["version"]),
+        };
+        self.signature = wallet.sign_digest(self.authorization.digest(&domain));
+    }
+
+    pub fn nonce(&self) -> B256 {
+        self.authorization.nonce
+    }
+
+    pub fn amount(&self) -> U256 {
+        self.authorization.value
+    }
+
+    /// `payload`, with the authorization and its signature.
+    pub fn proof(&self) -> Value {
+        let Authorization {
+            from,
+            to,
+            value,
+            valid_after,
+            valid_before,
+            nonce,
+        } = &self.authorization;
+        json!({
+            "authorization": {
+                "from": from.to_checksum(None),
+                "to": to.to_checksum(None),
+                "value": value.to_string(),
+                "validAfter": valid_after.to_string(),
+                "validBefore": valid_before.to_string(),
+                "nonce": format!("{nonce:#x}"),
+            },
+            "signature": format!("0x{}", hex::encode(&self.signature)),
+        })
+    }
+
+    /// The document of x402 version 2.
+    pub fn document(&self) -> Value {
+        let mut document = json!({
+            "x402Version": 2,
+            "payload": self.proof(),
+            "accepted": self.accepted,
+        });
+        if let Some(extensions) = &self.extensions {
+            document["extensions"] = extensions.clone();
+        }
+        document
+    }
+
+    /// The value of `PAYMENT-SIGNATURE`.
+    pub fn header(&self) -> String {
+        encode(&self.document())
+    }
+}
+
+/// A document as a header carries it.
+pub fn encode(document: &Value) -> String {
+    STANDARD.encode(document.to_string())
+}

@@ -1,0 +1,77 @@
+//! Who calls and pays. Messages are written out from the protocol, not taken from the code that is
+//! tested.
+
+use alloy::{
+    primitives::{Address, B256},
+    signers::{SignerSync, local::PrivateKeySigner},
+};
+use counterfoil::auth::{json, payload_hashes};
+use serde_json::Value;
+
+/// A wallet that nobody else has.
+#[derive(Clone)]
+pub struct Wallet(PrivateKeySigner);
+
+impl Wallet {
+    pub fn random() -> Self {
+        Self(PrivateKeySigner::random())
+    }
+
+    pub fn address(&self) -> Address {
+        self.0.address()
+    }
+
+    /// As the service writes it.
+    pub fn name(&self) -> String {
+        format!("{:#x}", self.0.address())
+    }
+
+    /// Signs a text as `personal_sign` does (EIP-191).
+    pub fn sign(&self, message: &str) -> String {
+        let signature = self.0.sign_message_sync(message.as_bytes()).unwrap();
+        format!("0x{}", hex::encode(signature.as_bytes()))
+    }
+
+    pub fn sign_digest(&self, digest: B256) -> Vec<u8> {
+        self.0.sign_hash_sync(&digest).unwrap().as_bytes().to_vec()
+    }
+
+    fn head(&self, session: &str, request_id: &str) -> String {
+        let wallet = self.name();
+        format!("agentpmt-external\nwallet:{wallet}\nsession:{session}\nrequest:{request_id}")
+    }
+
+    /// The message of a call to one action.
+    pub fn path_bound(&self, session: &str, request_id: &str, path: &str, payload: &str) -> String {
+        let head = self.head(session, request_id);
+        format!("{head}\nmethod:POST\npath:{path}\npayload:{payload}")
+    }
+
+    /// The message of a read, or of an older tool call.
+    pub fn scoped(
+        &self,
+        session: &str,
+        request_id: &str,
+        (action, product): (&str, &str),
+        payload: &str,
+    ) -> String {
+        let head = self.head(session, request_id);
+        format!("{head}\naction:{action}\nproduct:{product}\npayload:{payload}")
+    }
+
+    /// Signs that it pays `credits` for another wallet.
+    pub fn sponsor(&self, recipient: &Self, credits: u64, nonce: B256) -> String {
+        let (payer, recipient) = (self.name(), recipient.name());
+        self.sign(&format!(
+            "agentpmt-external-sponsor\npayer:{payer}\nrecipient:{recipient}\n\
+             credits:{credits}\nnonce:{nonce:#x}"
+        ))
+    }
+}
+
+/// The hash of parameters in the form of the reference signer.
+pub fn payload_hash(parameters: &Value) -> String {
+    let text = parameters.to_string();
+    let node = json::parse(text.as_bytes()).unwrap();
+    hex::encode(payload_hashes(Some(&node), None)[0].1)
+}
