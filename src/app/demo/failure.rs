@@ -20,6 +20,10 @@ pub(super) enum Failure {
 }
 
 /// What is claimed of one value.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "most are small, and references hide the claim"
+)]
 pub(super) fn claim<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Result<(), Failure> {
     if got == expected {
         return Ok(());
@@ -31,4 +35,16 @@ pub(super) fn claim<T: PartialEq + Debug>(what: &str, got: T, expected: T) -> Re
 
 pub(super) fn broken(what: impl Into<String>) -> Failure {
     Failure::Claim(what.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_does_not_hold_says_both_sides() {
+        assert!(claim("the balance", 95, 95).is_ok());
+        let failure = claim("the balance", 90, 95).unwrap_err();
+        assert_eq!(failure.to_string(), "the balance: expected 95, got 90");
+    }
 }

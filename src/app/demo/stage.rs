@@ -138,8 +138,11 @@ impl Stage {
 
     /// Lets what runs end, and takes everything down.
     pub(super) async fn stop(self) {
-        let Self { running, .. } = self;
+        let Self {
+            running, devnet, ..
+        } = self;
         running.stop(STOP_LIMIT).await;
+        devnet.stop().await;
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-const EXCERPT_CHARS_MAX: usize = 300;
+const REASON_CHARS_MAX: usize = 300;
 
 /// The way to the service, for a client that signs for itself.
 pub(super) struct Wire {
@@ -68,10 +68,11 @@ impl Answer {
         if self.status == status {
             return Ok(self);
         }
-        let body = String::from_utf8_lossy(&self.body);
-        let excerpt: String = body.chars().take(EXCERPT_CHARS_MAX).collect();
+        let body = || String::from_utf8_lossy(&self.body).into_owned();
+        let reason = self.text(&["detail"]).unwrap_or_else(|_| body());
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         Err(broken(format!(
-            "expected status {status}, got {}: {excerpt}",
+            "expected status {status}, got {}: {reason}",
             self.status
         )))
     }

@@ -93,11 +93,15 @@ impl Walk<'_> {
         received: impl FnOnce(&Answer) -> String,
     ) -> Result<Answer, Failure> {
         let answer = self.wire.post(path, body, None).await?;
+        let mut told = received(&answer);
+        if told.is_empty() {
+            told = answer.text(&["code"]).unwrap_or_default();
+        }
         narrator.tell(&Told {
             request: &format!("POST {path}"),
             sent,
             status: answer.status,
-            received: &received(&answer),
+            received: &told,
         });
         Ok(answer)
     }
