@@ -14,8 +14,10 @@ mod narrator;
 mod paint;
 mod settings;
 mod signals;
+mod spinner;
 mod stage;
 mod steps;
+mod table;
 mod tool;
 mod wire;
 

@@ -5,21 +5,17 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
-    pin::pin,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::{Value, json};
-use tokio::{
-    select,
-    time::{Instant as Tick, interval_at},
+
+use super::{
+    failure::Failure,
+    paint::{self, Paint},
+    spinner,
+    table::{self, Row},
 };
-
-use super::{failure::Failure, paint::Paint};
-
-const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-const FRAME_INTERVAL: Duration = Duration::from_millis(80);
-const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// How the demo is told.
 #[derive(Clone, Copy, Debug)]
@@ -64,12 +60,6 @@ pub(super) struct Proof {
     pub(super) detail: Value,
 }
 
-struct Row {
-    title: &'static str,
-    summary: [String; 3],
-    took: Duration,
-}
-
 impl Manner {
     /// `no_color` is the environment's wish (no-color.org).
     pub(super) fn of(json: bool, no_color: bool) -> Self {
@@ -107,28 +97,16 @@ impl Narrator {
     /// Something of the stage stands.
     pub(super) fn started(&self, what: &str, text: impl Display, began: Instant) {
         let paint = self.paint();
-        let took = paint.dim(took(began.elapsed()));
+        let took = paint.dim(paint::took(began.elapsed()));
         self.say(format_args!("{} {what:8} {text}  {took}", paint.green("✓")));
     }
 
     /// Shows that something is worked on, where a line can be drawn over.
     pub(super) async fn wait<F: Future>(&self, what: &str, work: F) -> F::Output {
-        if !self.manner.terminal {
-            return work.await;
-        }
-        let mut work = pin!(work);
-        let _line = LineDrawnOver;
-        let mut ticks = interval_at(Tick::now() + FRAME_INTERVAL, FRAME_INTERVAL);
-        let mut frames = FRAMES.iter().cycle();
-        loop {
-            select! {
-                biased;
-                output = &mut work => return output,
-                _ = ticks.tick() => {
-                    let frame = self.paint().yellow(frames.next().unwrap_or(&""));
-                    print(format_args!("{CLEAR_LINE}   {frame} {what}"));
-                }
-            }
+        if self.manner.terminal {
+            spinner::wait(self.paint(), what, work).await
+        } else {
+            work.await
         }
     }
 
@@ -217,49 +195,14 @@ impl Narrator {
 
     /// What was shown, in a table.
     pub(super) fn sum_up(&self) {
-        let paint = self.paint();
-        let width = |cell: fn(&Row) -> &str| {
-            let cells = self.rows.iter().map(|row| cell(row).chars().count());
-            cells.max().unwrap_or_default()
-        };
-        let title = width(|row| row.title);
-        let cost = width(|row| &row.summary[1]).max("cost".len());
-        let head = format!(
-            "     {:title$}  answer  {:>cost$}  credits left    time",
-            "", "cost"
-        );
-        self.say(format_args!("\n{}", paint.dim(head)));
+        self.say(table::head(self.paint(), &self.rows));
         for (index, row) in self.rows.iter().enumerate() {
-            let [answer, charged, left] = &row.summary;
-            let time = took(row.took);
-            self.say(format_args!(
-                "{} {}  {:title$}  {answer:>6}  {charged:>cost$}  {left:>12}  {time:>6}",
-                paint.green("✓"),
-                index + 1,
-                row.title,
-            ));
+            self.say(table::line(self.paint(), &self.rows, index + 1, row));
         }
     }
 }
 
-/// Cleared however the waiting ends.
-struct LineDrawnOver;
-
-impl Drop for LineDrawnOver {
-    fn drop(&mut self) {
-        print(format_args!("{CLEAR_LINE}"));
-    }
-}
-
-fn took(duration: Duration) -> String {
-    if duration < Duration::from_secs(1) {
-        format!("{} ms", duration.as_millis())
-    } else {
-        format!("{:.1} s", duration.as_secs_f64())
-    }
-}
-
-fn print(text: std::fmt::Arguments<'_>) {
+pub(super) fn print(text: std::fmt::Arguments<'_>) {
     let mut output = io::stdout().lock();
     // A reader that has gone away misses the rest.
     let _ = output.write_fmt(text).and_then(|()| output.flush());

@@ -1,6 +1,6 @@
 //! Colours, and amounts and addresses as people read them.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use alloy::primitives::U256;
 
@@ -75,6 +75,15 @@ pub(super) fn usdc(base_units: U256) -> String {
 /// What an amount of USDC is worth, in credits.
 pub(super) fn worth(base_units: U256) -> Option<Credits> {
     Credits::from_base_units(base_units, DECIMALS)
+}
+
+/// `12 ms`, `1.5 s`.
+pub(super) fn took(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
 }
 
 #[cfg(test)]
