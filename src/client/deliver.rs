@@ -1,7 +1,7 @@
 //! Sends the same bytes until they are answered.
 //!
 //! Everything that is sent here is safe to repeat: the service knows a signed call by its bytes
-//! and a payment by its authorization (protocol.md sections 1 and 3). So an answer that got lost
+//! and a payment by its authorization (docs/PROTOCOL.md sections 1 and 3). So an answer that got lost
 //! is asked for again, and nothing is ever signed anew.
 
 use std::time::{Duration, Instant};

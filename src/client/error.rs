@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub status: u16,
-    /// One of the codes of protocol.md section 2.
+    /// One of the codes of docs/PROTOCOL.md section 2.
     pub code: String,
     pub title: String,
     pub detail: String,

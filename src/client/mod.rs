@@ -15,7 +15,7 @@
 //! answered, so a lost reply costs nothing. A payment is signed once and its header is sent until
 //! it is answered, so nothing is paid twice.
 //!
-//! Owns what an agent must get right on the wire of protocol.md sections 1 to 4. Must never know
+//! Owns what an agent must get right on the wire of docs/PROTOCOL.md sections 1 to 4. Must never know
 //! how the service works inside, and reads neither clock nor environment.
 
 mod answer;

@@ -11,7 +11,7 @@ use crate::{
     x402::{PAYMENT_IDENTIFIER, PaymentPayload, encode_header},
 };
 
-/// An authorization good for longer is refused (protocol.md section 3), and rightly feared.
+/// An authorization good for longer is refused (docs/PROTOCOL.md section 3), and rightly feared.
 const VALID_SECONDS_MAX: u64 = 3_600;
 
 /// A payment header, to be sent until it is answered. There is no way to make a second one for the

@@ -1,4 +1,4 @@
-//! The command line (protocol.md section 5): what each command is called, takes and answers.
+//! The command line (docs/PROTOCOL.md section 5): what each command is called, takes and answers.
 //!
 //! The client's commands stand in one file each. All of them end in [`outcome::Done`] or
 //! [`outcome::Failed`], which are told here and nowhere else: in words, or as one JSON document
@@ -77,7 +77,7 @@ enum Command {
 pub async fn run() -> ExitCode {
     let Cli { command, json } = Cli::parse();
     let outcome = match command {
-        Command::Serve { config } => return serve::run(config).await,
+        Command::Serve { config } => return serve::run(&config).await,
         Command::Demo { once } => return demo::run(DemoOptions { json, once }).await,
         Command::Keygen(args) => keygen::run(&args),
         Command::Buy(args) => buy::run(&args).await,

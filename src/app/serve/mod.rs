@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::{self, Config, ConfigError},
     keys::KeyError,
+    telemetry::{self, TelemetryError},
 };
 use crate::{
     chain::NetworkSettingsError,
@@ -35,6 +36,8 @@ use crate::{
 /// Why the server did not start. Each message tells the operator what to do.
 #[derive(Debug, Error)]
 pub enum ServeError {
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     #[error("the configuration {path} is refused:\n{error}")]
     Config { path: PathBuf, error: ConfigError },
     #[error(transparent)]
@@ -73,6 +76,7 @@ pub async fn run(path: &Path) -> ExitCode {
 }
 
 async fn serve(path: &Path) -> Result<(), ServeError> {
+    telemetry::init(telemetry::SERVICE_FILTER)?;
     let config = config::load(path).map_err(|error| ServeError::Config {
         path: path.to_owned(),
         error,
