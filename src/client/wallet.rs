@@ -135,11 +135,13 @@ impl Wallet {
     }
 
     /// Signs a text as EIP-191 `personal_sign` does.
-    pub(super) fn sign_message(&self, message: &str) -> Signature {
+    #[must_use]
+    pub fn sign_message(&self, message: &str) -> Signature {
         self.sign_digest(eip191_digest(message))
     }
 
-    pub(super) fn sign_digest(&self, digest: [u8; 32]) -> Signature {
+    #[must_use]
+    pub fn sign_digest(&self, digest: [u8; 32]) -> Signature {
         Signature::sign(&self.key, digest)
     }
 
