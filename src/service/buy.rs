@@ -147,7 +147,11 @@ impl Service {
             FirstLook::Paid { since_block } => {
                 // The money is here: its amount counts, not the terms of today.
                 let credits = worth(recovered.asset, &recovered.payment.authorization);
-                (credits.ok_or(Reason::AmountMismatch)?, since_block)
+                let credits = credits.ok_or(Reason::AmountMismatch)?;
+                if recovered.payer() != request.wallet && credits != request.credits {
+                    return Err(Reason::SponsorSignatureInvalid.into());
+                }
+                (credits, since_block)
             }
             FirstLook::Unused { head } => (request.credits, head),
         };

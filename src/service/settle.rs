@@ -15,8 +15,9 @@ use crate::{
     store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
 };
 
-/// How often a payment that waits for the chain is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long after a look the next one comes: soon at first, then less and less often.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
@@ -38,17 +39,19 @@ impl Service {
         }
         let _driven = Driven { service: self, id };
         let give_up_at = Instant::now() + FOLLOW_FOR;
+        let mut pause = FIRST_LOOK_AFTER;
         while Instant::now() < give_up_at && !self.0.stop.is_cancelled() {
             match self.advance(id).await {
                 Ok(Progress::Settled) => return,
                 Ok(Progress::Moved) => continue,
                 Ok(Progress::Waiting) => {}
-                Err(error) => tracing::warn!(payment = ?id, %error, "a payment waits"),
+                Err(error) => waits(id, &error),
             }
             tokio::select! {
-                () = sleep(LOOK_EVERY) => {}
+                () = sleep(pause) => {}
                 () = self.0.stop.cancelled() => {}
             }
+            pause = (pause * 3 / 2).min(LOOK_AT_LEAST_EVERY);
         }
     }
 
@@ -78,6 +81,7 @@ impl Service {
                     now: self.now(),
                 };
                 self.store().credit_payment(credit).await?;
+                metrics::counter!("payments_credited_total").increment(1);
                 tracing::info!(%transaction, block, "a payment is credited");
                 Ok(Progress::Moved)
             }
@@ -258,6 +262,12 @@ async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact,
             payment.transaction,
         )
         .await
+}
+
+/// Nothing is lost: the state is durable and the payment is looked at again.
+pub(super) fn waits(id: PurchaseId, error: &Unavailable) {
+    metrics::counter!("payments_waiting_total").increment(1);
+    tracing::warn!(payment = ?id, %error, "a payment waits");
 }
 
 /// What one look brought.

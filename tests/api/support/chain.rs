@@ -2,15 +2,18 @@
 
 use std::{path::Path, process::Stdio, sync::Arc};
 
+use alloy::primitives::{Address, U256};
 use counterfoil::chain::devnet::{Devnet, DevnetOptions};
 use tokio::{
     process::{ChildStdin, Command},
-    sync::OnceCell,
+    sync::{Mutex, OnceCell},
 };
 
 /// A local node.
 pub(crate) struct Chain {
     devnet: Devnet,
+    /// The node takes account nonces of its own accounts twice when it is asked twice at once.
+    minting: Mutex<()>,
     _watchdog: ChildStdin,
 }
 
@@ -32,8 +35,15 @@ impl Chain {
         let id = devnet.process_id().unwrap();
         Self {
             devnet,
+            minting: Mutex::const_new(()),
             _watchdog: watch(id),
         }
+    }
+
+    /// Gives an account USDC, in base units.
+    pub(crate) async fn mint(&self, to: Address, base_units: U256) {
+        let _alone = self.minting.lock().await;
+        self.devnet.mint(to, base_units).await.unwrap();
     }
 }
 

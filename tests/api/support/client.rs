@@ -1,10 +1,13 @@
 //! Requests, written out as a client that read only the protocol would write them.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::{House, Payment, Wallet, wallet::payload_hash};
+use super::{House, Payment, Wallet, until, wallet::payload_hash};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -228,13 +231,14 @@ impl Call {
     }
 
     pub(crate) fn message(&self) -> String {
+        self.message_at(&self.signed_path())
+    }
+
+    /// The message, naming another path.
+    pub(crate) fn message_at(&self, path: &str) -> String {
         let payload = payload_hash(&self.parameters);
-        self.wallet.path_bound(
-            &self.session,
-            &self.request_id,
-            &self.signed_path(),
-            &payload,
-        )
+        self.wallet
+            .path_bound(&self.session, &self.request_id, path, &payload)
     }
 
     /// The body, signed.
@@ -254,6 +258,12 @@ impl Call {
     }
 }
 
+/// The names of an object's members, in order.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    let members = object.as_object().unwrap_or_else(|| panic!("{object}"));
+    members.keys().map(String::as_str).collect()
+}
+
 /// The body of a purchase.
 pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
     json!({
@@ -266,7 +276,7 @@ pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
 pub(crate) const PURCHASE: &str = "/api/external/credits/purchase";
 pub(crate) const BALANCE: &str = "/api/external/credits/balance";
 /// How often, and how many times, a test looks for what happens on its own.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const PATIENCE_LOOKS: usize = 400;
 pub(crate) const SESSION: &str = "/api/external/auth/session";
 
@@ -358,6 +368,32 @@ impl House {
         self.post(&call.url_path(), &call.body()).await
     }
 
+    /// Sends a call again for as long as it is in flight.
+    pub(crate) async fn settled(&self, call: &Call) -> Reply {
+        let start = Instant::now();
+        loop {
+            let reply = self.call(call).await;
+            if reply.json["code"] != "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT" {
+                return reply;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{}",
+                reply.text()
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until a session is over.
+    pub(crate) async fn expired(&self, session: &str, wallet: &Wallet) {
+        until("the session does not expire", async || {
+            let reply = self.post(BALANCE, &balance_body(wallet, session)).await;
+            reply.json["code"] == "EXTERNAL_SIGNATURE_SESSION_NONCE_EXPIRED"
+        })
+        .await;
+    }
+
     /// A wallet with so many credits, bought with USDC that it holds for this alone.
     pub(crate) async fn rich(&self, credits: u64) -> Wallet {
         let wallet = Wallet::random();
@@ -375,7 +411,7 @@ impl House {
     /// Gives a wallet the USDC that so many credits cost.
     pub(crate) async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
         let amount = alloy::primitives::U256::from(credits * 10_000);
-        self.chain.mint(wallet.address(), amount).await.unwrap();
+        self.chain.mint(wallet.address(), amount).await;
     }
 
     /// A signed payment for so many credits.
@@ -385,12 +421,13 @@ impl House {
     }
 
     pub(crate) async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
-        self.pay_header(
-            &purchase(wallet, credits),
-            "payment-signature",
-            &payment.header(),
-        )
-        .await
+        self.pay_for(&purchase(wallet, credits), payment).await
+    }
+
+    /// Sends a payment with a body of the test's own making.
+    pub(crate) async fn pay_for(&self, body: &Value, payment: &Payment) -> Reply {
+        self.pay_header(body, "payment-signature", &payment.header())
+            .await
     }
 
     pub(crate) async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {

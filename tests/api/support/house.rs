@@ -15,11 +15,12 @@ use alloy::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, copy, sink},
+    net::TcpStream,
     process::{Child, Command},
     time::timeout,
 };
 
-use super::{Books, Chain, Tools, books, books::Relayed, random};
+use super::{Books, Chain, Tools, books, books::Relayed, random, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const END_TIMEOUT: Duration = Duration::from_secs(30);
@@ -188,9 +189,30 @@ impl House {
     /// Ends the service as an operator would, and waits for its end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
+        self.ended().await
+    }
+
+    /// Waits until the service has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.process.take().expect("it does not run");
         let status = timeout(END_TIMEOUT, child.wait()).await;
         status.expect("it does not end").unwrap()
+    }
+
+    /// Waits until the service takes no more connections.
+    pub(crate) async fn refuses_connections(&self) {
+        until("it still listens", async || {
+            TcpStream::connect(self.address()).await.is_err()
+        })
+        .await;
+    }
+
+    /// Waits until so many request ids are taken.
+    pub(crate) async fn until_requests(&self, count: i64) {
+        until("requests are not swept", async || {
+            self.books().await.requests == count
+        })
+        .await;
     }
 
     /// Sends the signal and does not wait.

@@ -13,7 +13,11 @@ pub(crate) mod token;
 pub(crate) mod tools;
 pub(crate) mod wallet;
 
-use std::{future::Future, sync::LazyLock};
+use std::{
+    future::Future,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use tokio::runtime::Runtime;
 
@@ -44,4 +48,13 @@ pub(crate) fn now() -> u64 {
 /// 32 random bytes.
 pub(crate) fn random() -> [u8; 32] {
     rand::random()
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn until(not_so: &str, so: impl AsyncFn() -> bool) {
+    let start = Instant::now();
+    while !so().await {
+        assert!(start.elapsed() < Duration::from_secs(20), "{not_so}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
