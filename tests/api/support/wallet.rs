@@ -26,6 +26,11 @@ impl Wallet {
         format!("{:#x}", self.0.address())
     }
 
+    /// Its key, for a client in another process.
+    pub fn secret_key(&self) -> String {
+        format!("{:#x}", self.0.to_bytes())
+    }
+
     /// Signs a text as `personal_sign` does (EIP-191).
     pub fn sign(&self, message: &str) -> String {
         let signature = self.0.sign_message_sync(message.as_bytes()).unwrap();
