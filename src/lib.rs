@@ -15,6 +15,9 @@
 //!
 //! `docs/ARCHITECTURE.md` walks one charge and one purchase through them.
 
+// Here and not in Cargo.toml, since integration tests say what broke by failing.
+#![warn(clippy::panic, clippy::print_stdout, clippy::unwrap_used)]
+
 pub mod app;
 pub mod auth;
 pub mod base;

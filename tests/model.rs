@@ -47,23 +47,19 @@ impl Model {
         let grants = self.grants.entry(wallet).or_default();
         let same =
             |grant: &&mut ModelGrant| grant.priority == priority && grant.expires_at.is_none();
-        match grants
-            .iter_mut()
-            .find(same)
-            .filter(|_| expires_at.is_none())
-        {
-            Some(grant) => grant.free += amount,
-            None => {
-                let order = self.granted;
-                self.granted += 1;
-                grants.push(ModelGrant {
-                    order,
-                    priority,
-                    expires_at,
-                    free: amount,
-                });
-            }
+        let merged = grants.iter_mut().find(same);
+        if let Some(grant) = merged.filter(|_| expires_at.is_none()) {
+            grant.free += amount;
+            return;
         }
+        let order = self.granted;
+        self.granted += 1;
+        grants.push(ModelGrant {
+            order,
+            priority,
+            expires_at,
+            free: amount,
+        });
     }
 
     fn available(&self, wallet: u8) -> i64 {
@@ -324,9 +320,9 @@ impl Run {
             .map(|(id, _)| *id)
             .collect();
         assert_eq!(voided.len(), expected.len(), "holds past their deadline");
-        expected
-            .into_iter()
-            .for_each(|id| self.model.finish(id, false));
+        for id in expected {
+            self.model.finish(id, false);
+        }
     }
 }
 

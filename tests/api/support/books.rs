@@ -11,30 +11,30 @@ use super::Wallet;
 
 /// What is in the books. Two are equal when nothing was written between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Books {
+pub(crate) struct Books {
     /// Units by account.
-    pub accounts: BTreeMap<String, i64>,
+    pub(crate) accounts: BTreeMap<String, i64>,
     /// Charges by status.
-    pub charges: BTreeMap<String, i64>,
+    pub(crate) charges: BTreeMap<String, i64>,
     /// Payments by way and state, as `purchase credited`.
-    pub payments: BTreeMap<String, i64>,
+    pub(crate) payments: BTreeMap<String, i64>,
     /// Request ids that are taken.
-    pub requests: i64,
-    pub postings: i64,
+    pub(crate) requests: i64,
+    pub(crate) postings: i64,
 }
 
 impl Books {
     /// The balance of a wallet, in units.
-    pub fn units(&self, wallet: &Wallet) -> i64 {
+    pub(crate) fn units(&self, wallet: &Wallet) -> i64 {
         let account = format!("wallet:{}", wallet.name());
         self.accounts.get(&account).copied().unwrap_or_default()
     }
 
-    pub fn charges(&self, status: &str) -> i64 {
+    pub(crate) fn charges(&self, status: &str) -> i64 {
         self.charges.get(status).copied().unwrap_or_default()
     }
 
-    pub fn payments(&self, way_and_state: &str) -> i64 {
+    pub(crate) fn payments(&self, way_and_state: &str) -> i64 {
         self.payments
             .get(way_and_state)
             .copied()
@@ -43,7 +43,7 @@ impl Books {
 
     /// That no hold is left, as after a start and before any call.
     #[track_caller]
-    pub fn nothing_held(&self) {
+    pub(crate) fn nothing_held(&self) {
         assert_eq!(self.charges("held"), 0, "{self:#?}");
     }
 }
@@ -105,7 +105,7 @@ const RULES: [(&str, &str); 9] = [
 ];
 
 /// Reads the books while the service has them open, in one transaction.
-pub async fn read(path: &Path) -> Books {
+pub(crate) async fn read(path: &Path) -> Books {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
     sqlx::query("BEGIN").execute(&mut connection).await.unwrap();

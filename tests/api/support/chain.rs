@@ -2,15 +2,18 @@
 
 use std::{path::Path, process::Stdio, sync::Arc};
 
+use alloy::primitives::{Address, U256};
 use counterfoil::chain::devnet::{Devnet, DevnetOptions};
 use tokio::{
     process::{ChildStdin, Command},
-    sync::OnceCell,
+    sync::{Mutex, OnceCell},
 };
 
 /// A local node.
-pub struct Chain {
+pub(crate) struct Chain {
     devnet: Devnet,
+    /// The node takes account nonces of its own accounts twice when it is asked twice at once.
+    minting: Mutex<()>,
     _watchdog: ChildStdin,
 }
 
@@ -18,13 +21,13 @@ static SHARED: OnceCell<Arc<Chain>> = OnceCell::const_new();
 
 impl Chain {
     /// The node that tests share. A block for each transaction; nobody stops it or its clock.
-    pub async fn shared() -> Arc<Self> {
+    pub(crate) async fn shared() -> Arc<Self> {
         let chain = SHARED.get_or_init(|| async { Arc::new(Self::own().await) });
         chain.await.clone()
     }
 
     /// A node for one test, to do with as it likes.
-    pub async fn own() -> Self {
+    pub(crate) async fn own() -> Self {
         let node_modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules");
         let options = DevnetOptions::from_node_modules(&node_modules)
             .unwrap_or_else(|error| panic!("{error}"));
@@ -32,8 +35,15 @@ impl Chain {
         let id = devnet.process_id().unwrap();
         Self {
             devnet,
+            minting: Mutex::const_new(()),
             _watchdog: watch(id),
         }
+    }
+
+    /// Gives an account USDC, in base units.
+    pub(crate) async fn mint(&self, to: Address, base_units: U256) {
+        let _alone = self.minting.lock().await;
+        self.devnet.mint(to, base_units).await.unwrap();
     }
 }
 

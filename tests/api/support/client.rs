@@ -1,19 +1,22 @@
 //! Requests, written out as a client that read only the protocol would write them.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::{House, Payment, Wallet, wallet::payload_hash};
+use super::{House, Payment, Wallet, until, wallet::payload_hash};
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
     /// `null` where the body is no JSON.
-    pub json: Value,
+    pub(crate) json: Value,
 }
 
 impl Reply {
@@ -29,11 +32,11 @@ impl Reply {
         }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
@@ -44,13 +47,13 @@ impl Reply {
 
     /// The document in `PAYMENT-REQUIRED`.
     #[track_caller]
-    pub fn payment_required(&self) -> Value {
+    pub(crate) fn payment_required(&self) -> Value {
         let document = self.decoded("payment-required");
         document.unwrap_or_else(|| panic!("no PAYMENT-REQUIRED: {}: {}", self.status, self.text()))
     }
 
     /// The document in `PAYMENT-RESPONSE`, which must be in `X-PAYMENT-RESPONSE` too.
-    pub fn payment_response(&self) -> Option<Value> {
+    pub(crate) fn payment_response(&self) -> Option<Value> {
         let names = ["payment-response", "x-payment-response"];
         let [document, alias] = names.map(|name| self.decoded(name));
         assert_eq!(document, alias);
@@ -59,14 +62,14 @@ impl Reply {
 
     /// That the status is this one; otherwise shows the answer.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.text());
         self
     }
 
     /// That it is a problem (RFC 9457) with this status and code.
     #[track_caller]
-    pub fn problem(self, status: u16, code: &str) -> Self {
+    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
         let reply = self.expect(status);
         let json = &reply.json;
         assert_eq!(
@@ -83,7 +86,7 @@ impl Reply {
     }
 
     /// The pointers of a problem's `errors`, in order.
-    pub fn pointers(&self) -> Vec<&str> {
+    pub(crate) fn pointers(&self) -> Vec<&str> {
         let errors = self.json["errors"].as_array();
         let errors = errors.map(Vec::as_slice).unwrap_or_default();
         let pointer = |error: &'_ Value| error["reason"].as_str().is_some_and(|it| !it.is_empty());
@@ -97,18 +100,18 @@ impl Reply {
 
 /// A call to be signed.
 #[derive(Clone)]
-pub struct Call {
-    pub wallet: Wallet,
-    pub session: String,
-    pub request_id: String,
-    pub product: String,
-    pub action: String,
-    pub parameters: Value,
+pub(crate) struct Call {
+    pub(crate) wallet: Wallet,
+    pub(crate) session: String,
+    pub(crate) request_id: String,
+    pub(crate) product: String,
+    pub(crate) action: String,
+    pub(crate) parameters: Value,
 }
 
 impl Call {
     /// A call of `weather/forecast`.
-    pub fn forecast(wallet: &Wallet, session: &str, request_id: &str) -> Self {
+    pub(crate) fn forecast(wallet: &Wallet, session: &str, request_id: &str) -> Self {
         Self {
             wallet: wallet.clone(),
             session: session.to_owned(),
@@ -120,7 +123,7 @@ impl Call {
     }
 
     /// A call of another action, without parameters.
-    pub fn of(
+    pub(crate) fn of(
         wallet: &Wallet,
         session: &str,
         request_id: &str,
@@ -136,35 +139,36 @@ impl Call {
     }
 
     /// Where the call goes.
-    pub fn url_path(&self) -> String {
+    pub(crate) fn url_path(&self) -> String {
         format!("/api{}", self.signed_path())
     }
 
     /// What its signature names.
-    pub fn signed_path(&self) -> String {
+    pub(crate) fn signed_path(&self) -> String {
         let Self {
             product, action, ..
         } = self;
         format!("/external/tools/{product}/actions/{action}/invoke")
     }
 
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
+        self.message_at(&self.signed_path())
+    }
+
+    /// The message, naming another path.
+    pub(crate) fn message_at(&self, path: &str) -> String {
         let payload = payload_hash(&self.parameters);
-        self.wallet.path_bound(
-            &self.session,
-            &self.request_id,
-            &self.signed_path(),
-            &payload,
-        )
+        self.wallet
+            .path_bound(&self.session, &self.request_id, path, &payload)
     }
 
     /// The body, signed.
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         self.body_with(&self.wallet.sign(&self.message()))
     }
 
     /// The body with a signature of the test's own making.
-    pub fn body_with(&self, signature: &str) -> Value {
+    pub(crate) fn body_with(&self, signature: &str) -> Value {
         json!({
             "wallet_address": self.wallet.name(),
             "session_nonce": self.session,
@@ -175,8 +179,14 @@ impl Call {
     }
 }
 
+/// The names of an object's members, in order.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    let members = object.as_object().unwrap_or_else(|| panic!("{object}"));
+    members.keys().map(String::as_str).collect()
+}
+
 /// The body of a purchase.
-pub fn purchase(wallet: &Wallet, credits: u64) -> Value {
+pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
     json!({
         "wallet_address": wallet.name(),
         "credits": credits,
@@ -184,22 +194,22 @@ pub fn purchase(wallet: &Wallet, credits: u64) -> Value {
     })
 }
 
-pub const PURCHASE: &str = "/api/external/credits/purchase";
-pub const BALANCE: &str = "/api/external/credits/balance";
-pub const SESSION: &str = "/api/external/auth/session";
+pub(crate) const PURCHASE: &str = "/api/external/credits/purchase";
+pub(crate) const BALANCE: &str = "/api/external/credits/balance";
+pub(crate) const SESSION: &str = "/api/external/auth/session";
 
 impl House {
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         let response = self.http.get(self.url(path)).send().await.unwrap();
         Reply::read(response).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_with(path, body.to_string(), &[]).await
     }
 
     /// Posts bytes as JSON, with headers beside.
-    pub async fn post_with(
+    pub(crate) async fn post_with(
         &self,
         path: &str,
         body: impl Into<reqwest::Body>,
@@ -216,7 +226,7 @@ impl House {
     }
 
     /// Opens a session.
-    pub async fn session(&self, wallet: &Wallet) -> String {
+    pub(crate) async fn session(&self, wallet: &Wallet) -> String {
         let reply = self
             .post(SESSION, &json!({ "wallet_address": wallet.name() }))
             .await;
@@ -226,52 +236,79 @@ impl House {
         nonce.unwrap()
     }
 
-    pub async fn call(&self, call: &Call) -> Reply {
+    pub(crate) async fn call(&self, call: &Call) -> Reply {
         self.post(&call.url_path(), &call.body()).await
     }
 
+    /// Sends a call again for as long as it is in flight.
+    pub(crate) async fn settled(&self, call: &Call) -> Reply {
+        let start = Instant::now();
+        loop {
+            let reply = self.call(call).await;
+            if reply.json["code"] != "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT" {
+                return reply;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{}",
+                reply.text()
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until a session is over.
+    pub(crate) async fn expired(&self, session: &str, wallet: &Wallet) {
+        until("the session does not expire", async || {
+            let reply = self.post(BALANCE, &balance_body(wallet, session)).await;
+            reply.json["code"] == "EXTERNAL_SIGNATURE_SESSION_NONCE_EXPIRED"
+        })
+        .await;
+    }
+
     /// A wallet with so many credits, bought with USDC that it holds for this alone.
-    pub async fn rich(&self, credits: u64) -> Wallet {
+    pub(crate) async fn rich(&self, credits: u64) -> Wallet {
         let wallet = Wallet::random();
         self.buy(&wallet, credits).await.expect(200);
         wallet
     }
 
     /// Gives a wallet what so many credits cost, and buys them.
-    pub async fn buy(&self, wallet: &Wallet, credits: u64) -> Reply {
+    pub(crate) async fn buy(&self, wallet: &Wallet, credits: u64) -> Reply {
         self.chain_dollars(wallet, credits).await;
         let payment = self.quote(wallet, credits).await;
         self.pay(wallet, credits, &payment).await
     }
 
     /// Gives a wallet the USDC that so many credits cost.
-    pub async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
+    pub(crate) async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
         let amount = alloy::primitives::U256::from(credits * 10_000);
-        self.chain.mint(wallet.address(), amount).await.unwrap();
+        self.chain.mint(wallet.address(), amount).await;
     }
 
     /// A signed payment for so many credits.
-    pub async fn quote(&self, wallet: &Wallet, credits: u64) -> Payment {
+    pub(crate) async fn quote(&self, wallet: &Wallet, credits: u64) -> Payment {
         let reply = self.post(PURCHASE, &purchase(wallet, credits)).await;
         Payment::of(&reply.expect(402), wallet)
     }
 
-    pub async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
-        self.pay_header(
-            &purchase(wallet, credits),
-            "payment-signature",
-            &payment.header(),
-        )
-        .await
+    pub(crate) async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
+        self.pay_for(&purchase(wallet, credits), payment).await
     }
 
-    pub async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {
+    /// Sends a payment with a body of the test's own making.
+    pub(crate) async fn pay_for(&self, body: &Value, payment: &Payment) -> Reply {
+        self.pay_header(body, "payment-signature", &payment.header())
+            .await
+    }
+
+    pub(crate) async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {
         self.post_with(PURCHASE, body.to_string(), &[(name, value)])
             .await
     }
 
     /// The answer to a signed question for the balance.
-    pub async fn balance(&self, wallet: &Wallet) -> Value {
+    pub(crate) async fn balance(&self, wallet: &Wallet) -> Value {
         let session = self.session(wallet).await;
         let body = balance_body(wallet, &session);
         self.post(BALANCE, &body).await.expect(200).json
@@ -279,7 +316,7 @@ impl House {
 }
 
 /// A signed question for the balance.
-pub fn balance_body(wallet: &Wallet, session: &str) -> Value {
+pub(crate) fn balance_body(wallet: &Wallet, session: &str) -> Value {
     let message = wallet.scoped(session, "balance-1", ("balance", "-"), "");
     json!({
         "wallet_address": wallet.name(),
