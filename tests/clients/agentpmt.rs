@@ -1,4 +1,4 @@
-//! The AgentPMT signer's flow: buying with its shape of a payment, and spending by signed calls.
+//! The `AgentPMT` signer's flow: buying with its shape of a payment, and spending by signed calls.
 
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use crate::{
     money::{fund, paid},
-    script::{Program, inherited, installed, root},
+    script::{Program, inherited, installed, root, secret_key},
     support::{House, Wallet, run},
 };
 
@@ -41,7 +41,7 @@ fn write_key(path: &Path, wallet: &Wallet) {
         .mode(0o600)
         .open(path)
         .unwrap();
-    writeln!(file, "{}", wallet.secret_key()).unwrap();
+    writeln!(file, "{}", secret_key(wallet)).unwrap();
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Language {
         Program::new(&program)
             .argument(directory.join(file))
             .variable("COUNTERFOIL_URL", house.url(""))
-            .variable("PRIVATE_KEY", wallet.secret_key())
+            .variable("PRIVATE_KEY", secret_key(wallet))
             .variable("TOOL", "weather")
             .variable("ACTION", "forecast")
             .variable("PARAMETERS", PARAMETERS)
@@ -95,9 +95,10 @@ impl Program {
         let [mut stdout, mut stderr] = [(); 2].map(|()| tempfile::tempfile().unwrap());
         self.0.stdout(stdout.try_clone().unwrap());
         self.0.stderr(stderr.try_clone().unwrap());
+        let program = Path::new(self.0.as_std().get_program()).to_owned();
         let mut child = match self.0.spawn() {
             Ok(child) => child,
-            Err(error) => panic!("cannot run {:?}: {error}", self.0.as_std().get_program()),
+            Err(error) => panic!("cannot run {}: {error}", program.display()),
         };
         let status = timeout(TIME_MAX, child.wait()).await;
         if status.is_err() {
@@ -166,6 +167,11 @@ async fn end(child: &mut Child) {
     let ended = Command::new("kill").args(["-9", "--", &group]).status();
     assert!(ended.await.unwrap().success());
     child.wait().await.unwrap();
+}
+
+/// A wallet's key as clients take it.
+pub(crate) fn secret_key(wallet: &Wallet) -> String {
+    format!("{:#x}", wallet.0.to_bytes())
 }
 
 pub(crate) fn root() -> PathBuf {

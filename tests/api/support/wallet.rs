@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A wallet that nobody else has.
 #[derive(Clone)]
-pub(crate) struct Wallet(PrivateKeySigner);
+pub(crate) struct Wallet(pub(crate) PrivateKeySigner);
 
 impl Wallet {
     pub(crate) fn random() -> Self {
@@ -24,11 +24,6 @@ impl Wallet {
     /// As the service writes it.
     pub(crate) fn name(&self) -> String {
         format!("{:#x}", self.0.address())
-    }
-
-    /// Its key, for a client in another process.
-    pub fn secret_key(&self) -> String {
-        format!("{:#x}", self.0.to_bytes())
     }
 
     /// Signs a text as `personal_sign` does (EIP-191).
