@@ -134,7 +134,16 @@ impl Service {
             return Ok(Taken::Known(Box::new(known)));
         }
         check_sponsor(request, &recovered)?;
-        let (credits, since_block) = match self.first_look(&recovered).await? {
+        let mut look = self.first_look(&recovered).await?;
+        if let FirstLook::Unused { head } = look {
+            if self.check_quote(request).is_err() {
+                return Err(Reason::AmountMismatch.into());
+            }
+            let offers = self.purchase_offers(request.credits, request.network);
+            match_terms(&recovered, &offers, self.now(), 0)?;
+            look = self.check_funds(&recovered, head).await?;
+        }
+        let (credits, since_block) = match look {
             FirstLook::Paid { since_block } => {
                 // The money is here: its amount counts, not the terms of today.
                 let credits = worth(recovered.asset, &recovered.payment.authorization);
@@ -144,15 +153,7 @@ impl Service {
                 }
                 (credits, since_block)
             }
-            FirstLook::Unused { head } => {
-                if self.check_quote(request).is_err() {
-                    return Err(Reason::AmountMismatch.into());
-                }
-                let offers = self.purchase_offers(request.credits, request.network);
-                match_terms(&recovered, &offers, self.now(), 0)?;
-                self.check_funds(&recovered).await?;
-                (request.credits, head)
-            }
+            FirstLook::Unused { head } => (request.credits, head),
         };
         self.insert_purchase(request, recovered, credits, since_block)
             .await

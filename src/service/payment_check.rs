@@ -194,10 +194,24 @@ impl Service {
             .is_some_and(|known| known.contains(&address))
     }
 
+    /// Whether an authorization that was unused at `head` can be settled. One that was used up
+    /// since, by a stranger or an equal request, is looked at again rather than refused.
     pub(super) async fn check_funds(
         &self,
         recovered: &Recovered<'_>,
-    ) -> Result<(), PaymentProblem> {
+        head: u64,
+    ) -> Result<FirstLook, PaymentProblem> {
+        match self.check_settlement(recovered).await {
+            Ok(()) => Ok(FirstLook::Unused { head }),
+            Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
+                FirstLook::Unused { .. } => Err(reason.into()),
+                paid @ FirstLook::Paid { .. } => Ok(paid),
+            },
+            Err(problem @ PaymentProblem::Unavailable(_)) => Err(problem),
+        }
+    }
+
+    async fn check_settlement(&self, recovered: &Recovered<'_>) -> Result<(), PaymentProblem> {
         let SignedPayment {
             authorization: terms,
             signature,

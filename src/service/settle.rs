@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Reason, Service, Unavailable, locked};
 use crate::{
     base::PurchaseId,
-    chain::{Broadcast, Network, SimulationError},
-    payment::{Failure, PaymentState, Step, next_step},
+    chain::{Broadcast, ChainError, Network, SimulationError},
+    payment::{AuthorizationFact, Failure, PaymentState, Step, next_step},
     store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
 };
 
@@ -67,14 +67,7 @@ impl Service {
             // The operator took the network out of the configuration; the state is durable.
             return Ok(Progress::Settled);
         };
-        let fact = network
-            .authorization_fact(
-                payment.asset.token,
-                &payment.terms,
-                Some(payment.since_block),
-                payment.transaction,
-            )
-            .await?;
+        let fact = look(network, &payment).await?;
         match next_step(payment.state, &payment.terms, fact) {
             None => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
@@ -139,6 +132,13 @@ impl Service {
             Err(SimulationError::Chain(error)) => return Err(error.into()),
             Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
                 if payment.state == PaymentState::Authorized {
+                    if !matches!(
+                        look(network, payment).await?,
+                        AuthorizationFact::Unused { .. }
+                    ) {
+                        // It was used up since the last look: that is why. Decide again.
+                        return Ok(Progress::Moved);
+                    }
                     tracing::info!(%error, "a settlement would fail");
                     let reason = Reason::SimulationFailed;
                     return self.give_up(*id, PaymentState::Refused, reason).await;
@@ -251,6 +251,17 @@ impl Service {
     ) -> Result<T, tokio::task::JoinError> {
         self.0.tasks.spawn(work).await
     }
+}
+
+async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact, ChainError> {
+    network
+        .authorization_fact(
+            payment.asset.token,
+            &payment.terms,
+            Some(payment.since_block),
+            payment.transaction,
+        )
+        .await
 }
 
 /// Nothing is lost: the state is durable and the payment is looked at again.

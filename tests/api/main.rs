@@ -11,6 +11,8 @@
 
 mod support;
 
+mod chain;
+mod crash;
 mod failures;
 mod purchase;
 mod replay;
