@@ -369,7 +369,7 @@ impl House {
     }
 
     /// Sends a call again for as long as it is in flight.
-    pub(crate) async fn settled(&self, call: &Call) -> Reply {
+    pub(crate) async fn called(&self, call: &Call) -> Reply {
         let start = Instant::now();
         loop {
             let reply = self.call(call).await;
