@@ -193,10 +193,10 @@ impl Service {
     /// The same authorization again: the first purchase answers.
     async fn repeat(&self, known: Payment, request: &BuyRequest) -> Result<BuyAnswer, BuyError> {
         if known.way == PaymentWay::Direct {
-            return Err(BuyError::Replay {
-                id: known.id,
-                state: known.state,
-            });
+            let id = known.id;
+            let state = self.late_arrival(known).await;
+            let state = state.map_err(BuyError::Unavailable)?;
+            return Err(BuyError::Replay { id, state });
         }
         if known.state == PaymentState::Refused {
             // Nothing was broadcast for it and the authorization may still be good.

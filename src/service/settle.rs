@@ -95,6 +95,31 @@ impl Service {
         }
     }
 
+    /// A call that was not run or failed is not settled, but its payer can settle it all the same.
+    /// Money that is here is booked, whatever became of the call.
+    pub(super) async fn late_arrival(&self, known: Payment) -> Result<PaymentState, Unavailable> {
+        let Some(network) = self.network(known.asset.network) else {
+            return Ok(known.state);
+        };
+        if known.state != PaymentState::Refused {
+            return Ok(known.state);
+        }
+        let AuthorizationFact::Paid(at) = look(network, &known).await? else {
+            return Ok(known.state);
+        };
+        if at.confirmed {
+            let credit = CreditPayment {
+                payment: known.id,
+                transaction: at.transaction,
+                block: at.block,
+                now: self.now(),
+            };
+            self.store().credit_payment(credit).await?;
+        }
+        let now = self.store().payment(known.id).await?;
+        Ok(now.map_or(known.state, |payment| payment.state))
+    }
+
     async fn give_up(
         &self,
         payment: PurchaseId,
