@@ -16,14 +16,26 @@ use crate::support::{
 };
 
 const ROUNDS: usize = 6;
-const FORECAST: &str = "/api/external/tools/weather/actions/forecast/invoke";
+const NAP: &str = "/api/external/tools/weather/actions/nap/invoke";
 const FIRST: &str = "/api/external/tools/weather/actions/first/invoke";
 
-/// An action whose payment settles before it runs.
-const SETTLE_FIRST: (&str, &str) = (
+/// Actions that take their time, so that a kill finds them running. The payment of one settles
+/// before it runs.
+const NAPS: (&str, &str) = (
     "[[tool]]\nslug = \"echo\"",
-    "[[tool.action]]\nslug = \"first\"\npath = \"/forecast\"\nprice_credits = \"4\"\n\
-     settle_first = true\n\n[[tool]]\nslug = \"echo\"",
+    r#"[[tool.action]]
+slug = "nap"
+path = "/nap"
+price_credits = "3"
+
+[[tool.action]]
+slug = "first"
+path = "/nap"
+price_credits = "4"
+settle_first = true
+
+[[tool]]
+slug = "echo""#,
 );
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
@@ -76,16 +88,17 @@ struct Spender {
 }
 
 impl Spender {
-    /// Calls of the two kinds: a tool outside, and one that is answered in the process.
+    /// Calls of tools outside, and of one that is answered in the process.
     fn requests(&mut self, count: usize) -> Vec<Request> {
         let mut requests = Vec::with_capacity(count);
         for _ in 0..count {
             self.calls += 1;
             let id = format!("call-{}", self.calls);
-            let call = if self.calls.is_multiple_of(3) {
-                Call::forecast(&self.wallet, &self.session, &id)
-            } else {
-                Call::of(&self.wallet, &self.session, &id, "echo", "say")
+            let of = |product, action| Call::of(&self.wallet, &self.session, &id, product, action);
+            let call = match self.calls % 3 {
+                0 => Call::forecast(&self.wallet, &self.session, &id),
+                1 => of("weather", "nap"),
+                _ => of("echo", "say"),
             };
             requests.push(Request::signed(&call));
         }
@@ -97,7 +110,7 @@ impl Spender {
 fn spends_survive_kills() {
     run(async {
         let mut dice = dice("spends_survive_kills");
-        let mut house = House::new().await;
+        let mut house = House::with(Setup::default().with(NAPS.0, NAPS.1)).await;
         let mut spenders = Vec::new();
         for _ in 0..4 {
             let wallet = house.rich(10_000).await;
@@ -250,8 +263,7 @@ async fn all_credited(house: &House, bought: &BTreeMap<String, Wallet>) {
 fn direct_calls_survive_kills() {
     run(async {
         let mut dice = dice("direct_calls_survive_kills");
-        let (from, to) = SETTLE_FIRST;
-        let mut house = House::with(Setup::default().with(from, to)).await;
+        let mut house = House::with(Setup::default().with(NAPS.0, NAPS.1)).await;
         let mut payers = Vec::new();
         for _ in 0..rounds() {
             let mut calls = Vec::new();
@@ -263,7 +275,7 @@ fn direct_calls_survive_kills() {
                 let sender = house.sender();
                 let sent: Vec<_> = calls.iter().map(|call| call.request.clone()).collect();
                 let sent = tokio::spawn(async move { sender.send_all(&sent).await });
-                crash(&mut house, &mut dice, 600).await;
+                crash(&mut house, &mut dice, 400).await;
                 for ((call, told), now) in calls.iter().zip(&mut told).zip(sent.await.unwrap()) {
                     call.judge(told, now);
                 }
@@ -291,7 +303,7 @@ struct DirectCall {
 impl DirectCall {
     async fn new(house: &House, number: usize) -> Self {
         let (path, price) = match number % 2 {
-            0 => (FORECAST, 50_000),
+            0 => (NAP, 30_000),
             _ => (FIRST, 40_000),
         };
         let identified = number % 4 < 2;

@@ -7,4 +7,5 @@ mod support;
 
 mod chain;
 mod crash;
+mod direct;
 mod spend;

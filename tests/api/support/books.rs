@@ -22,6 +22,8 @@ pub struct Books {
     /// Request ids that are taken.
     pub requests: i64,
     pub postings: i64,
+    /// Payers whose settlement failed after their tool had run.
+    pub barred: i64,
 }
 
 impl Books {
@@ -153,6 +155,7 @@ pub async fn read(path: &Path) -> Books {
         .await,
         requests: count(&mut connection, "SELECT count(*) FROM requests").await,
         postings: count(&mut connection, "SELECT count(*) FROM postings").await,
+        barred: count(&mut connection, "SELECT count(*) FROM barred_payers").await,
     };
     sqlx::query("COMMIT")
         .execute(&mut connection)

@@ -2,15 +2,18 @@
 
 use std::{path::Path, process::Stdio, sync::Arc};
 
-use counterfoil::chain::devnet::{Devnet, DevnetOptions};
+use alloy::primitives::{Address, U256};
+use counterfoil::chain::devnet::{Devnet, DevnetError, DevnetOptions};
 use tokio::{
     process::{ChildStdin, Command},
-    sync::OnceCell,
+    sync::{Mutex, OnceCell},
 };
 
 /// A local node.
 pub struct Chain {
     devnet: Devnet,
+    /// The node counts an account's nonces badly when it is asked twice at once.
+    minting: Mutex<()>,
     _watchdog: ChildStdin,
 }
 
@@ -32,8 +35,15 @@ impl Chain {
         let id = devnet.process_id().unwrap();
         Self {
             devnet,
+            minting: Mutex::default(),
             _watchdog: watch(id),
         }
+    }
+
+    /// Makes USDC out of nothing, in base units, for one test at a time.
+    pub async fn mint(&self, to: Address, base_units: U256) -> Result<(), DevnetError> {
+        let _alone = self.minting.lock().await;
+        self.devnet.mint(to, base_units).await
     }
 }
 
