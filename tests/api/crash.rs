@@ -10,12 +10,13 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Call, House, Payment, Reply, Setup, Wallet,
+    Call, Chain, Fault, House, Payment, Proxy, Reply, Setup, Wallet,
     client::{Request, Sender},
     run,
 };
 
 const ROUNDS: usize = 6;
+const NODE_ANSWERS: Fault = Fault::Slow(Duration::from_millis(5));
 const NAP: &str = "/api/external/tools/weather/actions/nap/invoke";
 const FIRST: &str = "/api/external/tools/weather/actions/first/invoke";
 
@@ -63,6 +64,27 @@ async fn crash(house: &mut House, dice: &mut StdRng, within_ms: u64) {
         house.start_and_kill(after).await;
     }
     house.start().await;
+}
+
+/// A house that sees the node over a slow line, so that a kill finds payments at every step.
+async fn slow_house() -> (House, Proxy) {
+    let chain = Chain::shared().await;
+    let proxy = Proxy::start(&chain).await;
+    proxy.fail("*", NODE_ANSWERS);
+    let setup = Setup::on(chain.clone()).with(NAPS.0, NAPS.1);
+    let setup = setup.with(chain.rpc_url().as_str(), &proxy.url);
+    (House::with(setup).await, proxy)
+}
+
+/// Makes a node that takes transactions lie about it, or not take them, or behave.
+fn throw(proxy: &Proxy, dice: &mut StdRng) {
+    proxy.mend();
+    proxy.fail("*", NODE_ANSWERS);
+    match dice.random_range(0..4) {
+        0 => proxy.fail("eth_sendRawTransaction", Fault::Lost),
+        1 => proxy.fail("eth_sendRawTransaction", Fault::Unheard),
+        _ => {}
+    }
 }
 
 /// Sends one request after another until the server is gone, and notes what became of each.
@@ -188,7 +210,7 @@ fn units(credits: &Value) -> i64 {
 fn purchases_survive_kills() {
     run(async {
         let mut dice = dice("purchases_survive_kills");
-        let mut house = House::new().await;
+        let (mut house, proxy) = slow_house().await;
         let mut bought = BTreeMap::new();
         for _ in 0..rounds() {
             let mut requests = Vec::new();
@@ -203,6 +225,7 @@ fn purchases_survive_kills() {
             }
             let mut told: Vec<Option<Reply>> = vec![None; requests.len()];
             for _ in 0..2 {
+                throw(&proxy, &mut dice);
                 let sender = house.sender();
                 let sent = requests.clone();
                 let sent = tokio::spawn(async move { sender.send_all(&sent).await });
@@ -211,6 +234,7 @@ fn purchases_survive_kills() {
                     remember(told, now);
                 }
             }
+            proxy.mend();
             for (request, told) in requests.iter().zip(&mut told) {
                 let reply = house.settled(request).await.expect(200);
                 assert_eq!(reply.json["status"], "credited");
@@ -263,7 +287,7 @@ async fn all_credited(house: &House, bought: &BTreeMap<String, Wallet>) {
 fn direct_calls_survive_kills() {
     run(async {
         let mut dice = dice("direct_calls_survive_kills");
-        let mut house = House::with(Setup::default().with(NAPS.0, NAPS.1)).await;
+        let (mut house, proxy) = slow_house().await;
         let mut payers = Vec::new();
         for _ in 0..rounds() {
             let mut calls = Vec::new();
@@ -272,6 +296,7 @@ fn direct_calls_survive_kills() {
             }
             let mut told: Vec<Option<Reply>> = vec![None; calls.len()];
             for _ in 0..2 {
+                throw(&proxy, &mut dice);
                 let sender = house.sender();
                 let sent: Vec<_> = calls.iter().map(|call| call.request.clone()).collect();
                 let sent = tokio::spawn(async move { sender.send_all(&sent).await });
@@ -280,6 +305,7 @@ fn direct_calls_survive_kills() {
                     call.judge(told, now);
                 }
             }
+            proxy.mend();
             house.settled_books().await;
             for (call, told) in calls.iter().zip(&mut told) {
                 let reply = house.settled(&call.request).await;

@@ -12,32 +12,32 @@ use super::Wallet;
 
 /// What is in the books. Two are equal when nothing was written between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Books {
+pub(crate) struct Books {
     /// Units by account.
-    pub accounts: BTreeMap<String, i64>,
+    pub(crate) accounts: BTreeMap<String, i64>,
     /// Charges by status.
-    pub charges: BTreeMap<String, i64>,
+    pub(crate) charges: BTreeMap<String, i64>,
     /// Payments by way and state, as `purchase credited`.
-    pub payments: BTreeMap<String, i64>,
+    pub(crate) payments: BTreeMap<String, i64>,
     /// Request ids that are taken.
-    pub requests: i64,
-    pub postings: i64,
+    pub(crate) requests: i64,
+    pub(crate) postings: i64,
     /// Payers whose settlement failed after their tool had run.
-    pub barred: i64,
+    pub(crate) barred: i64,
 }
 
 impl Books {
     /// The balance of a wallet, in units.
-    pub fn units(&self, wallet: &Wallet) -> i64 {
+    pub(crate) fn units(&self, wallet: &Wallet) -> i64 {
         let account = format!("wallet:{}", wallet.name());
         self.accounts.get(&account).copied().unwrap_or_default()
     }
 
-    pub fn charges(&self, status: &str) -> i64 {
+    pub(crate) fn charges(&self, status: &str) -> i64 {
         self.charges.get(status).copied().unwrap_or_default()
     }
 
-    pub fn payments(&self, way_and_state: &str) -> i64 {
+    pub(crate) fn payments(&self, way_and_state: &str) -> i64 {
         self.payments
             .get(way_and_state)
             .copied()
@@ -45,18 +45,18 @@ impl Books {
     }
 
     /// USDC that the books say has arrived, in base units: as many as units of credits.
-    pub fn cash(&self) -> i64 {
+    pub(crate) fn cash(&self) -> i64 {
         let cash = self.accounts.iter();
         let cash = cash.filter(|(name, _)| name.starts_with("cash:"));
         -cash.map(|(_, units)| units).sum::<i64>()
     }
 
-    pub fn revenue(&self) -> i64 {
+    pub(crate) fn revenue(&self) -> i64 {
         self.accounts.get("revenue").copied().unwrap_or_default()
     }
 
     /// Payments that are not at their end.
-    pub fn open_payments(&self) -> i64 {
+    pub(crate) fn open_payments(&self) -> i64 {
         let open = self.payments.iter().filter(|(name, _)| {
             [" authorized", " broadcast", " confirmed"]
                 .iter()
@@ -67,7 +67,7 @@ impl Books {
 
     /// That no hold is left, as after a start and before any call.
     #[track_caller]
-    pub fn nothing_held(&self) {
+    pub(crate) fn nothing_held(&self) {
         assert_eq!(self.charges("held"), 0, "{self:#?}");
     }
 }
@@ -129,7 +129,7 @@ const RULES: [(&str, &str); 9] = [
 ];
 
 /// Reads the books while the service has them open, in one transaction.
-pub async fn read(path: &Path) -> Books {
+pub(crate) async fn read(path: &Path) -> Books {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
     sqlx::query("BEGIN").execute(&mut connection).await.unwrap();
@@ -166,15 +166,15 @@ pub async fn read(path: &Path) -> Books {
 
 /// A transaction of the relayer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Relayed {
-    pub account_nonce: i64,
-    pub hash: B256,
-    pub raw: Vec<u8>,
-    pub status: String,
+pub(crate) struct Relayed {
+    pub(crate) account_nonce: i64,
+    pub(crate) hash: B256,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) status: String,
 }
 
 /// What the relayer signed, in the order of its account nonces.
-pub async fn relayed(path: &Path) -> Vec<Relayed> {
+pub(crate) async fn relayed(path: &Path) -> Vec<Relayed> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
     let rows = sqlx::query(

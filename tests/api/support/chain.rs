@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// A local node.
-pub struct Chain {
+pub(crate) struct Chain {
     devnet: Devnet,
     /// The node counts an account's nonces badly when it is asked twice at once.
     minting: Mutex<()>,
@@ -21,13 +21,13 @@ static SHARED: OnceCell<Arc<Chain>> = OnceCell::const_new();
 
 impl Chain {
     /// The node that tests share. A block for each transaction; nobody stops it or its clock.
-    pub async fn shared() -> Arc<Self> {
+    pub(crate) async fn shared() -> Arc<Self> {
         let chain = SHARED.get_or_init(|| async { Arc::new(Self::own().await) });
         chain.await.clone()
     }
 
     /// A node for one test, to do with as it likes.
-    pub async fn own() -> Self {
+    pub(crate) async fn own() -> Self {
         let node_modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules");
         let options = DevnetOptions::from_node_modules(&node_modules)
             .unwrap_or_else(|error| panic!("{error}"));
@@ -41,7 +41,7 @@ impl Chain {
     }
 
     /// Makes USDC out of nothing, in base units, for one test at a time.
-    pub async fn mint(&self, to: Address, base_units: U256) -> Result<(), DevnetError> {
+    pub(crate) async fn mint(&self, to: Address, base_units: U256) -> Result<(), DevnetError> {
         let _alone = self.minting.lock().await;
         self.devnet.mint(to, base_units).await
     }

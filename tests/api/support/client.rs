@@ -8,12 +8,12 @@ use super::{House, Payment, Wallet, wallet::payload_hash};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
     /// `null` where the body is no JSON.
-    pub json: Value,
+    pub(crate) json: Value,
 }
 
 impl Reply {
@@ -34,11 +34,11 @@ impl Reply {
         })
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
@@ -49,13 +49,13 @@ impl Reply {
 
     /// The document in `PAYMENT-REQUIRED`.
     #[track_caller]
-    pub fn payment_required(&self) -> Value {
+    pub(crate) fn payment_required(&self) -> Value {
         let document = self.decoded("payment-required");
         document.unwrap_or_else(|| panic!("no PAYMENT-REQUIRED: {}: {}", self.status, self.text()))
     }
 
     /// The document in `PAYMENT-RESPONSE`, which must be in `X-PAYMENT-RESPONSE` too.
-    pub fn payment_response(&self) -> Option<Value> {
+    pub(crate) fn payment_response(&self) -> Option<Value> {
         let names = ["payment-response", "x-payment-response"];
         let [document, alias] = names.map(|name| self.decoded(name));
         assert_eq!(document, alias);
@@ -64,14 +64,14 @@ impl Reply {
 
     /// That the status is this one; otherwise shows the answer.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.text());
         self
     }
 
     /// That it is a problem (RFC 9457) with this status and code.
     #[track_caller]
-    pub fn problem(self, status: u16, code: &str) -> Self {
+    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
         let reply = self.expect(status);
         let json = &reply.json;
         assert_eq!(
@@ -88,7 +88,7 @@ impl Reply {
     }
 
     /// The pointers of a problem's `errors`, in order.
-    pub fn pointers(&self) -> Vec<&str> {
+    pub(crate) fn pointers(&self) -> Vec<&str> {
         let errors = self.json["errors"].as_array();
         let errors = errors.map(Vec::as_slice).unwrap_or_default();
         let pointer = |error: &'_ Value| error["reason"].as_str().is_some_and(|it| !it.is_empty());
@@ -102,15 +102,15 @@ impl Reply {
 
 /// A request that can be sent again, byte for byte.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub path: String,
-    pub body: String,
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) body: String,
     /// `PAYMENT-SIGNATURE`.
-    pub payment: Option<String>,
+    pub(crate) payment: Option<String>,
 }
 
 impl Request {
-    pub fn signed(call: &Call) -> Self {
+    pub(crate) fn signed(call: &Call) -> Self {
         Self {
             path: call.url_path(),
             body: call.body().to_string(),
@@ -118,7 +118,7 @@ impl Request {
         }
     }
 
-    pub fn purchase(wallet: &Wallet, credits: u64, payment: &Payment) -> Self {
+    pub(crate) fn purchase(wallet: &Wallet, credits: u64, payment: &Payment) -> Self {
         Self {
             path: PURCHASE.to_owned(),
             body: purchase(wallet, credits).to_string(),
@@ -127,7 +127,7 @@ impl Request {
     }
 
     /// Bare parameters with a payment.
-    pub fn direct(path: &str, parameters: &Value, payment: &Payment) -> Self {
+    pub(crate) fn direct(path: &str, parameters: &Value, payment: &Payment) -> Self {
         Self {
             path: path.to_owned(),
             body: parameters.to_string(),
@@ -138,14 +138,14 @@ impl Request {
 
 /// Sends requests from anywhere, also to a server that may die.
 #[derive(Clone)]
-pub struct Sender {
+pub(crate) struct Sender {
     http: reqwest::Client,
     base: String,
 }
 
 impl Sender {
     /// The answer, unless the server died first.
-    pub async fn send(&self, request: &Request) -> Option<Reply> {
+    pub(crate) async fn send(&self, request: &Request) -> Option<Reply> {
         let Request {
             path,
             body,
@@ -160,7 +160,7 @@ impl Sender {
     }
 
     /// Sends all of them at once; the answers are in their order.
-    pub async fn send_all(&self, requests: &[Request]) -> Vec<Option<Reply>> {
+    pub(crate) async fn send_all(&self, requests: &[Request]) -> Vec<Option<Reply>> {
         let mut tasks = Vec::with_capacity(requests.len());
         for request in requests {
             let (sender, request) = (self.clone(), request.clone());
@@ -176,18 +176,18 @@ impl Sender {
 
 /// A call to be signed.
 #[derive(Clone)]
-pub struct Call {
-    pub wallet: Wallet,
-    pub session: String,
-    pub request_id: String,
-    pub product: String,
-    pub action: String,
-    pub parameters: Value,
+pub(crate) struct Call {
+    pub(crate) wallet: Wallet,
+    pub(crate) session: String,
+    pub(crate) request_id: String,
+    pub(crate) product: String,
+    pub(crate) action: String,
+    pub(crate) parameters: Value,
 }
 
 impl Call {
     /// A call of `weather/forecast`.
-    pub fn forecast(wallet: &Wallet, session: &str, request_id: &str) -> Self {
+    pub(crate) fn forecast(wallet: &Wallet, session: &str, request_id: &str) -> Self {
         Self {
             wallet: wallet.clone(),
             session: session.to_owned(),
@@ -199,7 +199,7 @@ impl Call {
     }
 
     /// A call of another action, without parameters.
-    pub fn of(
+    pub(crate) fn of(
         wallet: &Wallet,
         session: &str,
         request_id: &str,
@@ -215,19 +215,19 @@ impl Call {
     }
 
     /// Where the call goes.
-    pub fn url_path(&self) -> String {
+    pub(crate) fn url_path(&self) -> String {
         format!("/api{}", self.signed_path())
     }
 
     /// What its signature names.
-    pub fn signed_path(&self) -> String {
+    pub(crate) fn signed_path(&self) -> String {
         let Self {
             product, action, ..
         } = self;
         format!("/external/tools/{product}/actions/{action}/invoke")
     }
 
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         let payload = payload_hash(&self.parameters);
         self.wallet.path_bound(
             &self.session,
@@ -238,12 +238,12 @@ impl Call {
     }
 
     /// The body, signed.
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         self.body_with(&self.wallet.sign(&self.message()))
     }
 
     /// The body with a signature of the test's own making.
-    pub fn body_with(&self, signature: &str) -> Value {
+    pub(crate) fn body_with(&self, signature: &str) -> Value {
         json!({
             "wallet_address": self.wallet.name(),
             "session_nonce": self.session,
@@ -255,7 +255,7 @@ impl Call {
 }
 
 /// The body of a purchase.
-pub fn purchase(wallet: &Wallet, credits: u64) -> Value {
+pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
     json!({
         "wallet_address": wallet.name(),
         "credits": credits,
@@ -263,16 +263,16 @@ pub fn purchase(wallet: &Wallet, credits: u64) -> Value {
     })
 }
 
-pub const PURCHASE: &str = "/api/external/credits/purchase";
-pub const BALANCE: &str = "/api/external/credits/balance";
+pub(crate) const PURCHASE: &str = "/api/external/credits/purchase";
+pub(crate) const BALANCE: &str = "/api/external/credits/balance";
 /// How often, and how many times, a test looks for what happens on its own.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
 const PATIENCE_LOOKS: usize = 400;
-pub const SESSION: &str = "/api/external/auth/session";
+pub(crate) const SESSION: &str = "/api/external/auth/session";
 
 impl House {
     /// For the service as it runs now.
-    pub fn sender(&self) -> Sender {
+    pub(crate) fn sender(&self) -> Sender {
         Sender {
             http: self.http.clone(),
             base: self.url(""),
@@ -280,13 +280,13 @@ impl House {
     }
 
     /// Sends what must be answered.
-    pub async fn send(&self, request: &Request) -> Reply {
+    pub(crate) async fn send(&self, request: &Request) -> Reply {
         let reply = self.sender().send(request).await;
         reply.expect("an answer")
     }
 
     /// Sends the request again, until it is no longer told to come back later.
-    pub async fn settled(&self, request: &Request) -> Reply {
+    pub(crate) async fn settled(&self, request: &Request) -> Reply {
         for _ in 0..PATIENCE_LOOKS {
             let reply = self.send(request).await;
             let in_flight = reply.json["code"] == "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT";
@@ -299,13 +299,13 @@ impl House {
     }
 
     /// The state of a purchase, by its id.
-    pub async fn status(&self, id: &Value) -> Value {
+    pub(crate) async fn status(&self, id: &Value) -> Value {
         let path = format!("{PURCHASE}s/{}", id.as_str().unwrap());
         self.get(&path).await.expect(200).json
     }
 
     /// Waits until a purchase has this state.
-    pub async fn becomes(&self, id: &Value, state: &str) -> Value {
+    pub(crate) async fn becomes(&self, id: &Value, state: &str) -> Value {
         let mut status = Value::Null;
         for _ in 0..PATIENCE_LOOKS {
             status = self.status(id).await;
@@ -317,17 +317,17 @@ impl House {
         panic!("it never became {state}: {status}");
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         let response = self.http.get(self.url(path)).send().await.unwrap();
         Reply::read(response).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_with(path, body.to_string(), &[]).await
     }
 
     /// Posts bytes as JSON, with headers beside.
-    pub async fn post_with(
+    pub(crate) async fn post_with(
         &self,
         path: &str,
         body: impl Into<reqwest::Body>,
@@ -344,7 +344,7 @@ impl House {
     }
 
     /// Opens a session.
-    pub async fn session(&self, wallet: &Wallet) -> String {
+    pub(crate) async fn session(&self, wallet: &Wallet) -> String {
         let reply = self
             .post(SESSION, &json!({ "wallet_address": wallet.name() }))
             .await;
@@ -354,37 +354,37 @@ impl House {
         nonce.unwrap()
     }
 
-    pub async fn call(&self, call: &Call) -> Reply {
+    pub(crate) async fn call(&self, call: &Call) -> Reply {
         self.post(&call.url_path(), &call.body()).await
     }
 
     /// A wallet with so many credits, bought with USDC that it holds for this alone.
-    pub async fn rich(&self, credits: u64) -> Wallet {
+    pub(crate) async fn rich(&self, credits: u64) -> Wallet {
         let wallet = Wallet::random();
         self.buy(&wallet, credits).await.expect(200);
         wallet
     }
 
     /// Gives a wallet what so many credits cost, and buys them.
-    pub async fn buy(&self, wallet: &Wallet, credits: u64) -> Reply {
+    pub(crate) async fn buy(&self, wallet: &Wallet, credits: u64) -> Reply {
         self.chain_dollars(wallet, credits).await;
         let payment = self.quote(wallet, credits).await;
         self.pay(wallet, credits, &payment).await
     }
 
     /// Gives a wallet the USDC that so many credits cost.
-    pub async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
+    pub(crate) async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
         let amount = alloy::primitives::U256::from(credits * 10_000);
         self.chain.mint(wallet.address(), amount).await.unwrap();
     }
 
     /// A signed payment for so many credits.
-    pub async fn quote(&self, wallet: &Wallet, credits: u64) -> Payment {
+    pub(crate) async fn quote(&self, wallet: &Wallet, credits: u64) -> Payment {
         let reply = self.post(PURCHASE, &purchase(wallet, credits)).await;
         Payment::of(&reply.expect(402), wallet)
     }
 
-    pub async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
+    pub(crate) async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
         self.pay_header(
             &purchase(wallet, credits),
             "payment-signature",
@@ -393,13 +393,13 @@ impl House {
         .await
     }
 
-    pub async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {
+    pub(crate) async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {
         self.post_with(PURCHASE, body.to_string(), &[(name, value)])
             .await
     }
 
     /// The answer to a signed question for the balance.
-    pub async fn balance(&self, wallet: &Wallet) -> Value {
+    pub(crate) async fn balance(&self, wallet: &Wallet) -> Value {
         let session = self.session(wallet).await;
         let body = balance_body(wallet, &session);
         self.post(BALANCE, &body).await.expect(200).json
@@ -407,7 +407,7 @@ impl House {
 }
 
 /// A signed question for the balance.
-pub fn balance_body(wallet: &Wallet, session: &str) -> Value {
+pub(crate) fn balance_body(wallet: &Wallet, session: &str) -> Value {
     let message = wallet.scoped(session, "balance-1", ("balance", "-"), "");
     json!({
         "wallet_address": wallet.name(),

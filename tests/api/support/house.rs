@@ -27,14 +27,14 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a house is made of, unless it is the usual.
 #[derive(Default)]
-pub struct Setup {
+pub(crate) struct Setup {
     chain: Option<Arc<Chain>>,
     edits: Vec<(String, String)>,
 }
 
 impl Setup {
     /// A node of its own.
-    pub fn on(chain: Arc<Chain>) -> Self {
+    pub(crate) fn on(chain: Arc<Chain>) -> Self {
         Self {
             chain: Some(chain),
             edits: Vec::new(),
@@ -42,19 +42,19 @@ impl Setup {
     }
 
     /// Writes `to` where the usual configuration has `from`, once.
-    pub fn with(mut self, from: &str, to: &str) -> Self {
+    pub(crate) fn with(mut self, from: &str, to: &str) -> Self {
         self.edits.push((from.to_owned(), to.to_owned()));
         self
     }
 }
 
 /// A service that runs, with its tools and its node.
-pub struct House {
-    pub chain: Arc<Chain>,
-    pub tools: Tools,
-    pub http: reqwest::Client,
+pub(crate) struct House {
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) tools: Tools,
+    pub(crate) http: reqwest::Client,
     /// Where this house is paid, and no other.
-    pub pay_to: Address,
+    pub(crate) pay_to: Address,
     directory: TempDir,
     address: String,
     process: Option<Child>,
@@ -62,18 +62,18 @@ pub struct House {
 
 impl House {
     /// A house as usual.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Setup::default()).await
     }
 
-    pub async fn with(setup: Setup) -> Self {
+    pub(crate) async fn with(setup: Setup) -> Self {
         let mut house = Self::prepare(setup).await;
         house.start().await;
         house
     }
 
     /// A house whose service does not run yet.
-    pub async fn prepare(setup: Setup) -> Self {
+    pub(crate) async fn prepare(setup: Setup) -> Self {
         let chain = match setup.chain {
             Some(chain) => chain,
             None => Chain::shared().await,
@@ -101,27 +101,27 @@ impl House {
         house
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn config_path(&self) -> PathBuf {
+    pub(crate) fn config_path(&self) -> PathBuf {
         self.path("counterfoil.toml")
     }
 
     /// Changes the configuration file: `from`, which is there once, becomes `to`.
     #[track_caller]
-    pub fn configure(&self, from: &str, to: &str) {
+    pub(crate) fn configure(&self, from: &str, to: &str) {
         let text = fs::read_to_string(self.config_path()).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from:?} in:\n{text}");
         fs::write(self.config_path(), text.replace(from, to)).unwrap();
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
@@ -151,12 +151,12 @@ impl House {
     }
 
     /// Everything that the service ever wrote to standard error.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
     /// Starts the service and waits until it takes requests.
-    pub async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         assert!(self.process.is_none(), "it runs already");
         let mut child = self.command().spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -174,7 +174,7 @@ impl House {
     }
 
     /// Starts a service that is to refuse: its exit status, and what it said.
-    pub async fn refused(&self) -> (ExitStatus, String) {
+    pub(crate) async fn refused(&self) -> (ExitStatus, String) {
         let before = self.stderr().len();
         let mut child = self.command().spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -186,7 +186,7 @@ impl House {
     }
 
     /// Ends the service as an operator would, and waits for its end.
-    pub async fn terminate(&mut self) -> ExitStatus {
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
         let mut child = self.process.take().expect("it does not run");
         let status = timeout(END_TIMEOUT, child.wait()).await;
@@ -194,7 +194,7 @@ impl House {
     }
 
     /// Sends the signal and does not wait.
-    pub async fn signal(&self, signal: &str) {
+    pub(crate) async fn signal(&self, signal: &str) {
         let id = self.process.as_ref().and_then(Child::id);
         let id = id.expect("it does not run").to_string();
         let sent = Command::new("kill").arg(signal).arg(id).status().await;
@@ -202,13 +202,13 @@ impl House {
     }
 
     /// Ends the service as a power cut would.
-    pub async fn kill_9(&mut self) {
+    pub(crate) async fn kill_9(&mut self) {
         let mut child = self.process.take().expect("it does not run");
         child.kill().await.unwrap();
     }
 
     /// Starts the service and ends it as a power cut would, while it starts or soon after.
-    pub async fn start_and_kill(&mut self, after: Duration) {
+    pub(crate) async fn start_and_kill(&mut self, after: Duration) {
         assert!(self.process.is_none(), "it runs already");
         let mut child = self.command().spawn().unwrap();
         tokio::time::sleep(after).await;
@@ -216,19 +216,19 @@ impl House {
     }
 
     /// Ends the service in order, and starts it again.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let status = self.terminate().await;
         assert!(status.success(), "{status}\n{}", self.stderr());
         self.start().await;
     }
 
     /// The books, checked.
-    pub async fn books(&self) -> Books {
+    pub(crate) async fn books(&self) -> Books {
         books::read(&self.path("books.db")).await
     }
 
     /// The books once every payment is at its end.
-    pub async fn settled_books(&self) -> Books {
+    pub(crate) async fn settled_books(&self) -> Books {
         let give_up_at = tokio::time::Instant::now() + SETTLE_TIMEOUT;
         loop {
             let books = self.books().await;
@@ -241,18 +241,18 @@ impl House {
     }
 
     /// What the relayer signed.
-    pub async fn relayed(&self) -> Vec<Relayed> {
+    pub(crate) async fn relayed(&self) -> Vec<Relayed> {
         books::relayed(&self.path("books.db")).await
     }
 
     /// The relayer's account.
-    pub fn relayer(&self) -> Address {
+    pub(crate) fn relayer(&self) -> Address {
         let key = fs::read_to_string(self.path("relayer.key")).unwrap();
         key.trim().parse::<PrivateKeySigner>().unwrap().address()
     }
 
     /// What arrived at this house's `pay_to`, in base units.
-    pub async fn received(&self) -> U256 {
+    pub(crate) async fn received(&self) -> U256 {
         self.chain.balance_of(self.pay_to).await.unwrap()
     }
 

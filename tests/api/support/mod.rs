@@ -3,45 +3,45 @@
 //! over x402, [`token`] what others
 //! do on the chain, [`proxy`] a bad line to it, [`client`] the requests, [`books`] the database behind them.
 
-pub mod books;
-pub mod chain;
-pub mod client;
-pub mod house;
-pub mod payment;
-pub mod proxy;
-pub mod token;
-pub mod tools;
-pub mod wallet;
+pub(crate) mod books;
+pub(crate) mod chain;
+pub(crate) mod client;
+pub(crate) mod house;
+pub(crate) mod payment;
+pub(crate) mod proxy;
+pub(crate) mod token;
+pub(crate) mod tools;
+pub(crate) mod wallet;
 
 use std::{future::Future, sync::LazyLock};
 
 use tokio::runtime::Runtime;
 
-pub use books::Books;
-pub use chain::Chain;
-pub use client::{Call, Reply};
-pub use house::{House, Setup};
-pub use payment::Payment;
-pub use proxy::{Fault, Proxy};
-pub use tools::Tools;
-pub use wallet::Wallet;
+pub(crate) use books::Books;
+pub(crate) use chain::Chain;
+pub(crate) use client::{Call, Reply};
+pub(crate) use house::{House, Setup};
+pub(crate) use payment::Payment;
+pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use tools::Tools;
+pub(crate) use wallet::Wallet;
 
 /// One for all tests: the shared node's connections live as long as it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// Runs a test.
-pub fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     RUNTIME.block_on(test);
 }
 
 /// Unix seconds.
 #[expect(clippy::disallowed_methods, reason = "a client has a clock of its own")]
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since_epoch.unwrap().as_secs()
 }
 
 /// 32 random bytes.
-pub fn random() -> [u8; 32] {
+pub(crate) fn random() -> [u8; 32] {
     rand::random()
 }

@@ -12,21 +12,21 @@ use super::{Reply, Wallet, now, random};
 
 /// A payment of one entry of `accepts`. Change what it says, and [`Payment::sign`] it again or not.
 #[derive(Clone)]
-pub struct Payment {
-    pub accepted: Value,
-    pub authorization: Authorization,
-    pub signature: Vec<u8>,
-    pub extensions: Option<Value>,
+pub(crate) struct Payment {
+    pub(crate) accepted: Value,
+    pub(crate) authorization: Authorization,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) extensions: Option<Value>,
 }
 
 impl Payment {
     /// Pays the first offer of a 402, as the foundation's clients do.
-    pub fn of(reply: &Reply, wallet: &Wallet) -> Self {
+    pub(crate) fn of(reply: &Reply, wallet: &Wallet) -> Self {
         let required = reply.payment_required();
         Self::accept(&required["accepts"][0], wallet)
     }
 
-    pub fn accept(accepted: &Value, wallet: &Wallet) -> Self {
+    pub(crate) fn accept(accepted: &Value, wallet: &Wallet) -> Self {
         let text = |name: &str| accepted[name].as_str().unwrap();
         let seconds = accepted["maxTimeoutSeconds"].as_u64().unwrap();
         let authorization = Authorization {
@@ -48,7 +48,7 @@ impl Payment {
     }
 
     /// Signs what the payment says now.
-    pub fn sign(&mut self, wallet: &Wallet) {
+    pub(crate) fn sign(&mut self, wallet: &Wallet) {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let domain = TokenDomain {
             asset: AssetId {
@@ -62,21 +62,21 @@ impl Payment {
     }
 
     /// Names the payment, by x402's extension.
-    pub fn identify(&mut self, id: &str) {
+    pub(crate) fn identify(&mut self, id: &str) {
         let extension = json!({ "info": { "required": false, "id": id } });
         self.extensions = Some(json!({ "payment-identifier": extension }));
     }
 
-    pub fn nonce(&self) -> B256 {
+    pub(crate) fn nonce(&self) -> B256 {
         self.authorization.nonce
     }
 
-    pub fn amount(&self) -> U256 {
+    pub(crate) fn amount(&self) -> U256 {
         self.authorization.value
     }
 
     /// `payload`, with the authorization and its signature.
-    pub fn proof(&self) -> Value {
+    pub(crate) fn proof(&self) -> Value {
         let Authorization {
             from,
             to,
@@ -99,7 +99,7 @@ impl Payment {
     }
 
     /// The document of x402 version 2.
-    pub fn document(&self) -> Value {
+    pub(crate) fn document(&self) -> Value {
         let mut document = json!({
             "x402Version": 2,
             "payload": self.proof(),
@@ -112,12 +112,12 @@ impl Payment {
     }
 
     /// The value of `PAYMENT-SIGNATURE`.
-    pub fn header(&self) -> String {
+    pub(crate) fn header(&self) -> String {
         encode(&self.document())
     }
 }
 
 /// A document as a header carries it.
-pub fn encode(document: &Value) -> String {
+pub(crate) fn encode(document: &Value) -> String {
     STANDARD.encode(document.to_string())
 }

@@ -20,7 +20,7 @@ use super::Chain;
 
 /// What happens to the calls of one method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The node never sees them.
     Lost,
     /// The node does what they ask, and its answer is lost.
@@ -30,8 +30,8 @@ pub enum Fault {
 }
 
 /// The line to a node.
-pub struct Proxy {
-    pub url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     line: Arc<Line>,
 }
 
@@ -45,7 +45,7 @@ struct Line {
 const EVERY: &str = "*";
 
 impl Proxy {
-    pub async fn start(chain: &Chain) -> Self {
+    pub(crate) async fn start(chain: &Chain) -> Self {
         let line = Arc::new(Line {
             node: chain.rpc_url().to_string(),
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
@@ -60,23 +60,23 @@ impl Proxy {
     }
 
     /// From now on, calls of `method` fail so.
-    pub fn fail(&self, method: &str, fault: Fault) {
+    pub(crate) fn fail(&self, method: &str, fault: Fault) {
         let mut faults = self.line.faults.lock().unwrap();
         faults.insert(method.to_owned(), fault);
     }
 
     /// From now on, no call reaches the node.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.fail(EVERY, Fault::Lost);
     }
 
     /// All is well again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.line.faults.lock().unwrap().clear();
     }
 
     /// How often a method was asked for, served or not.
-    pub fn count(&self, method: &str) -> usize {
+    pub(crate) fn count(&self, method: &str) -> usize {
         let calls = self.line.calls.lock().unwrap();
         calls.get(method).copied().unwrap_or_default()
     }

@@ -70,7 +70,7 @@ impl Chain {
     }
 
     /// A stranger who saw the payment settles it.
-    pub async fn front_run(&self, payment: &Payment) -> B256 {
+    pub(crate) async fn front_run(&self, payment: &Payment) -> B256 {
         let (v, r, s) = parts(&payment.signature);
         let terms = &payment.authorization;
         let call = Token::transferWithAuthorizationCall {
@@ -88,7 +88,7 @@ impl Chain {
     }
 
     /// The payer takes the payment back.
-    pub async fn cancel(&self, payment: &Payment, payer: &Wallet) -> B256 {
+    pub(crate) async fn cancel(&self, payment: &Payment, payer: &Wallet) -> B256 {
         let message = CancelAuthorization {
             authorizer: payer.address(),
             nonce: payment.nonce(),
@@ -105,7 +105,7 @@ impl Chain {
     }
 
     /// The recipient pulls the same money under the same nonce, by another kind of authorization.
-    pub async fn receive(&self, payment: &Payment, payer: &Wallet) -> B256 {
+    pub(crate) async fn receive(&self, payment: &Payment, payer: &Wallet) -> B256 {
         let terms = &payment.authorization;
         let message = ReceiveWithAuthorization {
             from: terms.from,
@@ -132,7 +132,7 @@ impl Chain {
     }
 
     /// A wallet moves USDC by a plain transfer.
-    pub async fn move_away(&self, from: &Wallet, base_units: U256) -> B256 {
+    pub(crate) async fn move_away(&self, from: &Wallet, base_units: U256) -> B256 {
         let call = Token::transferCall {
             to: Wallet::random().address(),
             value: base_units,
@@ -142,14 +142,14 @@ impl Chain {
     }
 
     /// Whether a transaction was mined and did not revert; `None` while no block holds it.
-    pub async fn succeeded(&self, transaction: B256) -> Option<bool> {
+    pub(crate) async fn succeeded(&self, transaction: B256) -> Option<bool> {
         let method = "eth_getTransactionReceipt";
         let receipt: Option<Value> = self.rpc(method, json!([transaction])).await.unwrap();
         receipt.map(|receipt| receipt["status"] == "0x1")
     }
 
     /// Whether the node holds a transaction, in a block or in its pool.
-    pub async fn knows(&self, transaction: B256) -> bool {
+    pub(crate) async fn knows(&self, transaction: B256) -> bool {
         let method = "eth_getTransactionByHash";
         let found: Option<Value> = self.rpc(method, json!([transaction])).await.unwrap();
         found.is_some()

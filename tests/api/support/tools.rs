@@ -28,13 +28,13 @@ const NAP: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The tool server of one test.
-pub struct Tools {
+pub(crate) struct Tools {
     /// Where the tools listen.
-    pub url: String,
+    pub(crate) url: String,
     /// Breaks off each reply after its first bytes.
-    pub breaking_url: String,
+    pub(crate) breaking_url: String,
     /// Nobody listens here.
-    pub closed_url: String,
+    pub(crate) closed_url: String,
     seen: Arc<Seen>,
     /// Keeps the closed port from being given to anyone.
     _closed: TcpSocket,
@@ -49,15 +49,15 @@ struct Seen {
 
 /// One request as a tool saw it.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub path: &'static str,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Asked {
+    pub(crate) path: &'static str,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Asked {
     /// The key under which the service asked.
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         self.headers["idempotency-key"].to_str().unwrap()
     }
 }
@@ -75,7 +75,7 @@ impl Seen {
 }
 
 impl Tools {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let seen = Arc::new(Seen {
             calls: Mutex::default(),
             count: watch::Sender::new(0),
@@ -111,17 +111,17 @@ impl Tools {
     }
 
     /// Every request so far, in order.
-    pub fn calls(&self) -> Vec<Asked> {
+    pub(crate) fn calls(&self) -> Vec<Asked> {
         self.seen.calls.lock().unwrap().clone()
     }
 
     /// How often the tools were asked.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.seen.calls.lock().unwrap().len()
     }
 
     /// How often they were asked under each idempotency key.
-    pub fn by_key(&self) -> HashMap<String, usize> {
+    pub(crate) fn by_key(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for asked in self.calls() {
             *counts.entry(asked.key().to_owned()).or_default() += 1;
@@ -130,7 +130,7 @@ impl Tools {
     }
 
     /// Waits until the tools were asked so often.
-    pub async fn asked(&self, times: usize) {
+    pub(crate) async fn asked(&self, times: usize) {
         let mut count = self.seen.count.subscribe();
         let asked = count.wait_for(|count| *count >= times);
         let asked = tokio::time::timeout(PATIENCE, asked).await;
@@ -138,12 +138,12 @@ impl Tools {
     }
 
     /// Lets the calls that wait at `/gate` go on, and all that come later.
-    pub fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         self.seen.open.send_replace(true);
     }
 
     /// Makes calls wait at `/gate` again.
-    pub fn close_gate(&self) {
+    pub(crate) fn close_gate(&self) {
         self.seen.open.send_replace(false);
     }
 }

@@ -10,29 +10,29 @@ use serde_json::Value;
 
 /// A wallet that nobody else has.
 #[derive(Clone)]
-pub struct Wallet(PrivateKeySigner);
+pub(crate) struct Wallet(PrivateKeySigner);
 
 impl Wallet {
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(PrivateKeySigner::random())
     }
 
-    pub fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         self.0.address()
     }
 
     /// As the service writes it.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{:#x}", self.0.address())
     }
 
     /// Signs a text as `personal_sign` does (EIP-191).
-    pub fn sign(&self, message: &str) -> String {
+    pub(crate) fn sign(&self, message: &str) -> String {
         let signature = self.0.sign_message_sync(message.as_bytes()).unwrap();
         format!("0x{}", hex::encode(signature.as_bytes()))
     }
 
-    pub fn sign_digest(&self, digest: B256) -> Vec<u8> {
+    pub(crate) fn sign_digest(&self, digest: B256) -> Vec<u8> {
         self.0.sign_hash_sync(&digest).unwrap().as_bytes().to_vec()
     }
 
@@ -42,13 +42,19 @@ impl Wallet {
     }
 
     /// The message of a call to one action.
-    pub fn path_bound(&self, session: &str, request_id: &str, path: &str, payload: &str) -> String {
+    pub(crate) fn path_bound(
+        &self,
+        session: &str,
+        request_id: &str,
+        path: &str,
+        payload: &str,
+    ) -> String {
         let head = self.head(session, request_id);
         format!("{head}\nmethod:POST\npath:{path}\npayload:{payload}")
     }
 
     /// The message of a read, or of an older tool call.
-    pub fn scoped(
+    pub(crate) fn scoped(
         &self,
         session: &str,
         request_id: &str,
@@ -60,7 +66,7 @@ impl Wallet {
     }
 
     /// Signs that it pays `credits` for another wallet.
-    pub fn sponsor(&self, recipient: &Self, credits: u64, nonce: B256) -> String {
+    pub(crate) fn sponsor(&self, recipient: &Self, credits: u64, nonce: B256) -> String {
         let (payer, recipient) = (self.name(), recipient.name());
         self.sign(&format!(
             "agentpmt-external-sponsor\npayer:{payer}\nrecipient:{recipient}\n\
@@ -70,7 +76,7 @@ impl Wallet {
 }
 
 /// The hash of parameters in the form of the reference signer.
-pub fn payload_hash(parameters: &Value) -> String {
+pub(crate) fn payload_hash(parameters: &Value) -> String {
     let text = parameters.to_string();
     let node = json::parse(text.as_bytes()).unwrap();
     hex::encode(payload_hashes(Some(&node), None)[0].1)
