@@ -10,9 +10,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Call, Chain, Fault, House, Payment, Proxy, Reply, Setup, Wallet,
-    client::{Request, Sender},
-    run,
+    Call, Chain, Fault, House, Payment, Proxy, Reply, Request, Sender, Setup, Wallet, run,
 };
 
 const ROUNDS: usize = 6;
@@ -236,7 +234,7 @@ fn purchases_survive_kills() {
             }
             proxy.mend();
             for (request, told) in requests.iter().zip(&mut told) {
-                let reply = house.settled(request).await.expect(200);
+                let reply = house.outcome(request).await.expect(200);
                 assert_eq!(reply.json["status"], "credited");
                 remember(told, Some(reply));
             }
@@ -308,7 +306,7 @@ fn direct_calls_survive_kills() {
             proxy.mend();
             house.settled_books().await;
             for (call, told) in calls.iter().zip(&mut told) {
-                let reply = house.settled(&call.request).await;
+                let reply = house.outcome(&call.request).await;
                 call.judge(told, Some(reply));
             }
             payers.extend(calls);

@@ -3,9 +3,18 @@
 //! Each test has a service, a tool server, books and wallets of its own, so all of them run at
 //! once; the node is shared, except by tests that stop it or its clock.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say what broke by failing"
+)]
+
 mod support;
 
 mod chain;
 mod crash;
 mod direct;
+mod failures;
+mod purchase;
+mod replay;
 mod spend;

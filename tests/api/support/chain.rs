@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio, sync::Arc};
 
 use alloy::primitives::{Address, U256};
-use counterfoil::chain::devnet::{Devnet, DevnetError, DevnetOptions};
+use counterfoil::chain::devnet::{Devnet, DevnetOptions};
 use tokio::{
     process::{ChildStdin, Command},
     sync::{Mutex, OnceCell},
@@ -12,7 +12,7 @@ use tokio::{
 /// A local node.
 pub(crate) struct Chain {
     devnet: Devnet,
-    /// The node counts an account's nonces badly when it is asked twice at once.
+    /// The node takes account nonces of its own accounts twice when it is asked twice at once.
     minting: Mutex<()>,
     _watchdog: ChildStdin,
 }
@@ -35,15 +35,15 @@ impl Chain {
         let id = devnet.process_id().unwrap();
         Self {
             devnet,
-            minting: Mutex::default(),
+            minting: Mutex::const_new(()),
             _watchdog: watch(id),
         }
     }
 
-    /// Makes USDC out of nothing, in base units, for one test at a time.
-    pub(crate) async fn mint(&self, to: Address, base_units: U256) -> Result<(), DevnetError> {
+    /// Gives an account USDC, in base units.
+    pub(crate) async fn mint(&self, to: Address, base_units: U256) {
         let _alone = self.minting.lock().await;
-        self.devnet.mint(to, base_units).await
+        self.devnet.mint(to, base_units).await.unwrap();
     }
 }
 

@@ -1,10 +1,13 @@
 //! Requests, written out as a client that read only the protocol would write them.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::{House, Payment, Wallet, wallet::payload_hash};
+use super::{House, Payment, Wallet, until, wallet::payload_hash};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -21,8 +24,8 @@ impl Reply {
         Self::try_read(response).await.expect("a whole answer")
     }
 
-    /// Reads an answer from a server that may die meanwhile.
-    async fn try_read(response: reqwest::Response) -> Option<Self> {
+    /// Reads an answer of a server that may die meanwhile.
+    pub(super) async fn try_read(response: reqwest::Response) -> Option<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.ok()?.to_vec();
         let json = serde_json::from_slice(&body).unwrap_or_default();
@@ -100,80 +103,6 @@ impl Reply {
     }
 }
 
-/// A request that can be sent again, byte for byte.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) path: String,
-    pub(crate) body: String,
-    /// `PAYMENT-SIGNATURE`.
-    pub(crate) payment: Option<String>,
-}
-
-impl Request {
-    pub(crate) fn signed(call: &Call) -> Self {
-        Self {
-            path: call.url_path(),
-            body: call.body().to_string(),
-            payment: None,
-        }
-    }
-
-    pub(crate) fn purchase(wallet: &Wallet, credits: u64, payment: &Payment) -> Self {
-        Self {
-            path: PURCHASE.to_owned(),
-            body: purchase(wallet, credits).to_string(),
-            payment: Some(payment.header()),
-        }
-    }
-
-    /// Bare parameters with a payment.
-    pub(crate) fn direct(path: &str, parameters: &Value, payment: &Payment) -> Self {
-        Self {
-            path: path.to_owned(),
-            body: parameters.to_string(),
-            payment: Some(payment.header()),
-        }
-    }
-}
-
-/// Sends requests from anywhere, also to a server that may die.
-#[derive(Clone)]
-pub(crate) struct Sender {
-    http: reqwest::Client,
-    base: String,
-}
-
-impl Sender {
-    /// The answer, unless the server died first.
-    pub(crate) async fn send(&self, request: &Request) -> Option<Reply> {
-        let Request {
-            path,
-            body,
-            payment,
-        } = request;
-        let mut post = self.http.post(format!("{}{path}", self.base));
-        if let Some(payment) = payment {
-            post = post.header("payment-signature", payment);
-        }
-        let post = post.header(CONTENT_TYPE, "application/json");
-        Reply::try_read(post.body(body.clone()).send().await.ok()?).await
-    }
-
-    /// Sends all of them at once; the answers are in their order.
-    pub(crate) async fn send_all(&self, requests: &[Request]) -> Vec<Option<Reply>> {
-        let mut tasks = Vec::with_capacity(requests.len());
-        for request in requests {
-            let (sender, request) = (self.clone(), request.clone());
-            tasks.push(tokio::spawn(async move { sender.send(&request).await }));
-        }
-        let mut replies = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            replies.push(task.await.unwrap());
-        }
-        replies
-    }
-}
-
 /// A call to be signed.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -228,13 +157,14 @@ impl Call {
     }
 
     pub(crate) fn message(&self) -> String {
+        self.message_at(&self.signed_path())
+    }
+
+    /// The message, naming another path.
+    pub(crate) fn message_at(&self, path: &str) -> String {
         let payload = payload_hash(&self.parameters);
-        self.wallet.path_bound(
-            &self.session,
-            &self.request_id,
-            &self.signed_path(),
-            &payload,
-        )
+        self.wallet
+            .path_bound(&self.session, &self.request_id, path, &payload)
     }
 
     /// The body, signed.
@@ -254,6 +184,12 @@ impl Call {
     }
 }
 
+/// The names of an object's members, in order.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    let members = object.as_object().unwrap_or_else(|| panic!("{object}"));
+    members.keys().map(String::as_str).collect()
+}
+
 /// The body of a purchase.
 pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
     json!({
@@ -265,58 +201,9 @@ pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
 
 pub(crate) const PURCHASE: &str = "/api/external/credits/purchase";
 pub(crate) const BALANCE: &str = "/api/external/credits/balance";
-/// How often, and how many times, a test looks for what happens on its own.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
-const PATIENCE_LOOKS: usize = 400;
 pub(crate) const SESSION: &str = "/api/external/auth/session";
 
 impl House {
-    /// For the service as it runs now.
-    pub(crate) fn sender(&self) -> Sender {
-        Sender {
-            http: self.http.clone(),
-            base: self.url(""),
-        }
-    }
-
-    /// Sends what must be answered.
-    pub(crate) async fn send(&self, request: &Request) -> Reply {
-        let reply = self.sender().send(request).await;
-        reply.expect("an answer")
-    }
-
-    /// Sends the request again, until it is no longer told to come back later.
-    pub(crate) async fn settled(&self, request: &Request) -> Reply {
-        for _ in 0..PATIENCE_LOOKS {
-            let reply = self.send(request).await;
-            let in_flight = reply.json["code"] == "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT";
-            if reply.status != 202 && !in_flight {
-                return reply;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        panic!("it never settled: {request:?}");
-    }
-
-    /// The state of a purchase, by its id.
-    pub(crate) async fn status(&self, id: &Value) -> Value {
-        let path = format!("{PURCHASE}s/{}", id.as_str().unwrap());
-        self.get(&path).await.expect(200).json
-    }
-
-    /// Waits until a purchase has this state.
-    pub(crate) async fn becomes(&self, id: &Value, state: &str) -> Value {
-        let mut status = Value::Null;
-        for _ in 0..PATIENCE_LOOKS {
-            status = self.status(id).await;
-            if status["status"] == state {
-                return status;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        panic!("it never became {state}: {status}");
-    }
-
     pub(crate) async fn get(&self, path: &str) -> Reply {
         let response = self.http.get(self.url(path)).send().await.unwrap();
         Reply::read(response).await
@@ -358,6 +245,32 @@ impl House {
         self.post(&call.url_path(), &call.body()).await
     }
 
+    /// Sends a call again for as long as it is in flight.
+    pub(crate) async fn settled(&self, call: &Call) -> Reply {
+        let start = Instant::now();
+        loop {
+            let reply = self.call(call).await;
+            if reply.json["code"] != "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT" {
+                return reply;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{}",
+                reply.text()
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until a session is over.
+    pub(crate) async fn expired(&self, session: &str, wallet: &Wallet) {
+        until("the session does not expire", async || {
+            let reply = self.post(BALANCE, &balance_body(wallet, session)).await;
+            reply.json["code"] == "EXTERNAL_SIGNATURE_SESSION_NONCE_EXPIRED"
+        })
+        .await;
+    }
+
     /// A wallet with so many credits, bought with USDC that it holds for this alone.
     pub(crate) async fn rich(&self, credits: u64) -> Wallet {
         let wallet = Wallet::random();
@@ -375,7 +288,7 @@ impl House {
     /// Gives a wallet the USDC that so many credits cost.
     pub(crate) async fn chain_dollars(&self, wallet: &Wallet, credits: u64) {
         let amount = alloy::primitives::U256::from(credits * 10_000);
-        self.chain.mint(wallet.address(), amount).await.unwrap();
+        self.chain.mint(wallet.address(), amount).await;
     }
 
     /// A signed payment for so many credits.
@@ -385,12 +298,13 @@ impl House {
     }
 
     pub(crate) async fn pay(&self, wallet: &Wallet, credits: u64, payment: &Payment) -> Reply {
-        self.pay_header(
-            &purchase(wallet, credits),
-            "payment-signature",
-            &payment.header(),
-        )
-        .await
+        self.pay_for(&purchase(wallet, credits), payment).await
+    }
+
+    /// Sends a payment with a body of the test's own making.
+    pub(crate) async fn pay_for(&self, body: &Value, payment: &Payment) -> Reply {
+        self.pay_header(body, "payment-signature", &payment.header())
+            .await
     }
 
     pub(crate) async fn pay_header(&self, body: &Value, name: &str, value: &str) -> Reply {

@@ -15,15 +15,15 @@ use alloy::{
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, copy, sink},
+    net::TcpStream,
     process::{Child, Command},
     time::timeout,
 };
 
-use super::{Books, Chain, Tools, books, books::Relayed, random};
+use super::{Books, Chain, Tools, books, random, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const END_TIMEOUT: Duration = Duration::from_secs(30);
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a house is made of, unless it is the usual.
 #[derive(Default)]
@@ -188,9 +188,30 @@ impl House {
     /// Ends the service as an operator would, and waits for its end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
+        self.ended().await
+    }
+
+    /// Waits until the service has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut child = self.process.take().expect("it does not run");
         let status = timeout(END_TIMEOUT, child.wait()).await;
         status.expect("it does not end").unwrap()
+    }
+
+    /// Waits until the service takes no more connections.
+    pub(crate) async fn refuses_connections(&self) {
+        until("it still listens", async || {
+            TcpStream::connect(self.address()).await.is_err()
+        })
+        .await;
+    }
+
+    /// Waits until so many request ids are taken.
+    pub(crate) async fn until_requests(&self, count: i64) {
+        until("requests are not swept", async || {
+            self.books().await.requests == count
+        })
+        .await;
     }
 
     /// Sends the signal and does not wait.
@@ -225,30 +246,6 @@ impl House {
     /// The books, checked.
     pub(crate) async fn books(&self) -> Books {
         books::read(&self.path("books.db")).await
-    }
-
-    /// The books once every payment is at its end.
-    pub(crate) async fn settled_books(&self) -> Books {
-        let give_up_at = tokio::time::Instant::now() + SETTLE_TIMEOUT;
-        loop {
-            let books = self.books().await;
-            if books.open_payments() == 0 {
-                return books;
-            }
-            assert!(tokio::time::Instant::now() < give_up_at, "{books:#?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// What the relayer signed.
-    pub(crate) async fn relayed(&self) -> Vec<Relayed> {
-        books::relayed(&self.path("books.db")).await
-    }
-
-    /// The relayer's account.
-    pub(crate) fn relayer(&self) -> Address {
-        let key = fs::read_to_string(self.path("relayer.key")).unwrap();
-        key.trim().parse::<PrivateKeySigner>().unwrap().address()
     }
 
     /// What arrived at this house's `pay_to`, in base units.

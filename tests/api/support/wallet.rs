@@ -2,7 +2,7 @@
 //! tested.
 
 use alloy::{
-    primitives::{Address, B256},
+    primitives::{Address, B256, U256, uint},
     signers::{SignerSync, local::PrivateKeySigner},
 };
 use counterfoil::auth::{json, payload_hashes};
@@ -77,7 +77,23 @@ impl Wallet {
 
 /// The hash of parameters in the form of the reference signer.
 pub(crate) fn payload_hash(parameters: &Value) -> String {
-    let text = parameters.to_string();
-    let node = json::parse(text.as_bytes()).unwrap();
+    payload_hash_of(&parameters.to_string())
+}
+
+/// The same of a text, whose numbers count as they stand.
+pub(crate) fn payload_hash_of(parameters: &str) -> String {
+    let node = json::parse(parameters.as_bytes()).unwrap();
     hex::encode(payload_hashes(Some(&node), None)[0].1)
+}
+
+/// The order of secp256k1 (SEC 2, section 2.4.1).
+const ORDER: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
+
+/// The twin of a signature that recovers the same signer, with its `s` in the upper half.
+pub(crate) fn malleated(signature: &[u8]) -> Vec<u8> {
+    let mut twin = signature.to_vec();
+    let s = ORDER - U256::from_be_slice(&signature[32..64]);
+    twin[32..64].copy_from_slice(&s.to_be_bytes::<32>());
+    twin[64] = 27 + 28 - signature[64];
+    twin
 }
