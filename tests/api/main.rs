@@ -13,6 +13,7 @@ mod support;
 
 mod chain;
 mod crash;
+mod direct;
 mod failures;
 mod purchase;
 mod replay;
