@@ -11,7 +11,12 @@
 
 mod support;
 
+mod bad_input;
+mod config;
+mod direct;
 mod failures;
+mod http;
+mod prices;
 mod purchase;
 mod replay;
 mod spend;
