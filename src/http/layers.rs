@@ -1,7 +1,7 @@
 //! What surrounds every route: request ids, traces, limits, and a problem for whatever goes wrong
 //! outside the handlers.
 
-use std::any::Any;
+use std::{any::Any, time::Instant};
 
 use axum::{
     BoxError, Router,
@@ -36,6 +36,7 @@ pub(super) fn wrap(router: Router, limits: HttpLimits) -> Router {
                 .on_response(DefaultOnResponse::new().level(Level::INFO))
                 .on_failure(()),
         )
+        .layer(middleware::from_fn(measure))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -65,6 +66,17 @@ fn span(request: &Request) -> Span {
         .and_then(|id| id.header_value().to_str().ok())
         .unwrap_or("-");
     tracing::info_span!("request", method = %request.method(), route, id)
+}
+
+async fn measure(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "-".to_owned(), |route| route.as_str().to_owned());
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    let labels = [("route", route), ("status", status)];
+    metrics::histogram!("http_request_duration_seconds", &labels).record(began.elapsed());
+    response
 }
 
 /// A client may name its requests, within reason.

@@ -134,21 +134,26 @@ impl Service {
             return Ok(Taken::Known(Box::new(known)));
         }
         check_sponsor(request, &recovered)?;
-        let (credits, since_block) = match self.first_look(&recovered).await? {
+        let mut look = self.first_look(&recovered).await?;
+        if let FirstLook::Unused { head } = look {
+            if self.check_quote(request).is_err() {
+                return Err(Reason::AmountMismatch.into());
+            }
+            let offers = self.purchase_offers(request.credits, request.network);
+            match_terms(&recovered, &offers, self.now(), 0)?;
+            look = self.check_funds(&recovered, head).await?;
+        }
+        let (credits, since_block) = match look {
             FirstLook::Paid { since_block } => {
                 // The money is here: its amount counts, not the terms of today.
                 let credits = worth(recovered.asset, &recovered.payment.authorization);
-                (credits.ok_or(Reason::AmountMismatch)?, since_block)
-            }
-            FirstLook::Unused { head } => {
-                if self.check_quote(request).is_err() {
-                    return Err(Reason::AmountMismatch.into());
+                let credits = credits.ok_or(Reason::AmountMismatch)?;
+                if recovered.payer() != request.wallet && credits != request.credits {
+                    return Err(Reason::SponsorSignatureInvalid.into());
                 }
-                let offers = self.purchase_offers(request.credits, request.network);
-                match_terms(&recovered, &offers, self.now(), 0)?;
-                self.check_funds(&recovered).await?;
-                (request.credits, head)
+                (credits, since_block)
             }
+            FirstLook::Unused { head } => (request.credits, head),
         };
         self.insert_purchase(request, recovered, credits, since_block)
             .await

@@ -171,10 +171,11 @@ impl Service {
             .hold_and_run(hold, tool, action, call.parameter_bytes())
             .await?
         {
-            Ok(call) => Ok(CallAnswer {
-                call,
-                replayed: false,
-            }),
+            Ok(call) => {
+                metrics::counter!("charges_total", "status" => call.status.as_str()).increment(1);
+                let replayed = false;
+                Ok(CallAnswer { call, replayed })
+            }
             Err(HoldRefusal::Taken(stored)) => Self::replay(&candidates, call.signature, *stored),
             Err(HoldRefusal::Insufficient { available }) => Err(CallError::Insufficient {
                 price: action.price(),

@@ -218,11 +218,19 @@ impl Service {
         let offers = self.direct_offers(run.action);
         let valid_seconds_min = run.action.timeout().as_secs() + DIRECT_MARGIN_SECONDS;
         match_terms(&recovered, &offers, self.now(), valid_seconds_min)?;
-        let FirstLook::Unused { head } = self.first_look(&recovered).await? else {
+        let mut look = self.first_look(&recovered).await?;
+        if let FirstLook::Unused { head } = look {
+            look = self.check_funds(&recovered, head).await?;
+        }
+        let FirstLook::Unused { head } = look else {
+            // An equal request may have been faster.
+            let known = self.store().payment_by_key(&recovered.key()).await;
+            if let Some(known) = known.map_err(DirectError::from)? {
+                return Ok(Taken::Known(Box::new(known)));
+            }
             // The money is here, but this request may be a stranger's who read it on the chain.
             return Err(DirectError::SettledElsewhere.into());
         };
-        self.check_funds(&recovered).await?;
         self.insert_direct(recovered, run, head).await
     }
 

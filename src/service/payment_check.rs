@@ -1,5 +1,5 @@
 //! Is this payment the one that was asked for? The checks that purchases and direct calls share, in
-//! the order of protocol.md section 3: the signer first, without a word to any node.
+//! the order of docs/PROTOCOL.md section 3: the signer first, without a word to any node.
 
 use alloy::primitives::B256;
 
@@ -194,10 +194,24 @@ impl Service {
             .is_some_and(|known| known.contains(&address))
     }
 
+    /// Whether an authorization that was unused at `head` can be settled. One that was used up
+    /// since, by a stranger or an equal request, is looked at again rather than refused.
     pub(super) async fn check_funds(
         &self,
         recovered: &Recovered<'_>,
-    ) -> Result<(), PaymentProblem> {
+        head: u64,
+    ) -> Result<FirstLook, PaymentProblem> {
+        match self.check_settlement(recovered).await {
+            Ok(()) => Ok(FirstLook::Unused { head }),
+            Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
+                FirstLook::Unused { .. } => Err(reason.into()),
+                paid @ FirstLook::Paid { .. } => Ok(paid),
+            },
+            Err(problem @ PaymentProblem::Unavailable(_)) => Err(problem),
+        }
+    }
+
+    async fn check_settlement(&self, recovered: &Recovered<'_>) -> Result<(), PaymentProblem> {
         let SignedPayment {
             authorization: terms,
             signature,
@@ -270,9 +284,9 @@ fn check_validity(terms: &Authorization, now: Timestamp, seconds_min: u64) -> Re
     Ok(())
 }
 
-/// The credits that a transfer of `terms.value` is worth; `None` for a part of a unit.
+/// The credits that a transfer of `terms.value` is worth; `None` for nothing or a part of a unit.
 pub(super) fn worth(asset: &Asset, terms: &Authorization) -> Option<Credits> {
-    Credits::from_base_units(terms.value, asset.decimals)
+    Credits::from_base_units(terms.value, asset.decimals).filter(|credits| credits.is_positive())
 }
 
 fn signature(bytes: &[u8]) -> Option<Signature> {

@@ -10,13 +10,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Reason, Service, Unavailable, locked};
 use crate::{
     base::PurchaseId,
-    chain::{Broadcast, Network, SimulationError},
-    payment::{Failure, PaymentState, Step, next_step},
+    chain::{Broadcast, ChainError, Network, SimulationError},
+    payment::{AuthorizationFact, Failure, PaymentState, Step, next_step},
     store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
 };
 
-/// How often a payment that waits for the chain is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long after a look the next one comes: soon at first, then less and less often.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
@@ -38,17 +39,19 @@ impl Service {
         }
         let _driven = Driven { service: self, id };
         let give_up_at = Instant::now() + FOLLOW_FOR;
+        let mut pause = FIRST_LOOK_AFTER;
         while Instant::now() < give_up_at && !self.0.stop.is_cancelled() {
             match self.advance(id).await {
                 Ok(Progress::Settled) => return,
                 Ok(Progress::Moved) => continue,
                 Ok(Progress::Waiting) => {}
-                Err(error) => tracing::warn!(payment = ?id, %error, "a payment waits"),
+                Err(error) => waits(id, &error),
             }
             tokio::select! {
-                () = sleep(LOOK_EVERY) => {}
+                () = sleep(pause) => {}
                 () = self.0.stop.cancelled() => {}
             }
+            pause = (pause * 3 / 2).min(LOOK_AT_LEAST_EVERY);
         }
     }
 
@@ -64,14 +67,7 @@ impl Service {
             // The operator took the network out of the configuration; the state is durable.
             return Ok(Progress::Settled);
         };
-        let fact = network
-            .authorization_fact(
-                payment.asset.token,
-                &payment.terms,
-                Some(payment.since_block),
-                payment.transaction,
-            )
-            .await?;
+        let fact = look(network, &payment).await?;
         match next_step(payment.state, &payment.terms, fact) {
             None => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
@@ -85,6 +81,7 @@ impl Service {
                     now: self.now(),
                 };
                 self.store().credit_payment(credit).await?;
+                metrics::counter!("payments_credited_total").increment(1);
                 tracing::info!(%transaction, block, "a payment is credited");
                 Ok(Progress::Moved)
             }
@@ -135,6 +132,13 @@ impl Service {
             Err(SimulationError::Chain(error)) => return Err(error.into()),
             Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
                 if payment.state == PaymentState::Authorized {
+                    if !matches!(
+                        look(network, payment).await?,
+                        AuthorizationFact::Unused { .. }
+                    ) {
+                        // It was used up since the last look: that is why. Decide again.
+                        return Ok(Progress::Moved);
+                    }
                     tracing::info!(%error, "a settlement would fail");
                     let reason = Reason::SimulationFailed;
                     return self.give_up(*id, PaymentState::Refused, reason).await;
@@ -247,6 +251,23 @@ impl Service {
     ) -> Result<T, tokio::task::JoinError> {
         self.0.tasks.spawn(work).await
     }
+}
+
+async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact, ChainError> {
+    network
+        .authorization_fact(
+            payment.asset.token,
+            &payment.terms,
+            Some(payment.since_block),
+            payment.transaction,
+        )
+        .await
+}
+
+/// Nothing is lost: the state is durable and the payment is looked at again.
+pub(super) fn waits(id: PurchaseId, error: &Unavailable) {
+    metrics::counter!("payments_waiting_total").increment(1);
+    tracing::warn!(payment = ?id, %error, "a payment waits");
 }
 
 /// What one look brought.

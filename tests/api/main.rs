@@ -12,7 +12,9 @@
 mod support;
 
 mod bad_input;
+mod chain;
 mod config;
+mod crash;
 mod direct;
 mod failures;
 mod http;

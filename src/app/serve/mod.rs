@@ -1,6 +1,7 @@
 //! `counterfoil serve`: wiring, start, and an orderly end.
 
 mod connections;
+mod metrics;
 mod wiring;
 
 use std::{
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::{self, Config, ConfigError},
     keys::KeyError,
+    telemetry::{self, TelemetryError},
 };
 use crate::{
     chain::NetworkSettingsError,
@@ -34,6 +36,8 @@ use crate::{
 /// Why the server did not start. Each message tells the operator what to do.
 #[derive(Debug, Error)]
 pub enum ServeError {
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     #[error("the configuration {path} is refused:\n{error}")]
     Config { path: PathBuf, error: ConfigError },
     #[error(transparent)]
@@ -54,6 +58,8 @@ pub enum ServeError {
         address: std::net::SocketAddr,
         error: std::io::Error,
     },
+    #[error("server.metrics_listen: {0}")]
+    Metrics(metrics::MetricsError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -70,6 +76,7 @@ pub async fn run(path: &Path) -> ExitCode {
 }
 
 async fn serve(path: &Path) -> Result<(), ServeError> {
+    telemetry::init(telemetry::SERVICE_FILTER)?;
     let config = config::load(path).map_err(|error| ServeError::Config {
         path: path.to_owned(),
         error,
@@ -108,6 +115,10 @@ impl Running {
     /// # Errors
     /// When serving would be wrong.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
+        let metrics = match config.server.metrics_listen {
+            Some(listen) => Some(metrics::open(listen).await.map_err(ServeError::Metrics)?),
+            None => None,
+        };
         let (listen, limits) = (config.server.listen, wiring::http_limits(&config));
         // A port that is taken must not cost the holds of the server that has it.
         let listener = TcpListener::bind(listen)
@@ -124,10 +135,17 @@ impl Running {
         service.start().await?;
 
         let stop = CancellationToken::new();
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
         ];
+        if let Some((listener, router)) = metrics {
+            workers.push(tokio::spawn(connections::serve(
+                listener,
+                router,
+                stop.clone(),
+            )));
+        }
         let router = http::router(service.clone(), limits);
         let connections = tokio::spawn(connections::serve(listener, router, stop.clone()));
         tracing::info!(%address, "listening");

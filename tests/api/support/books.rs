@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use alloy::primitives::B256;
 use sqlx::{
     ConnectOptions, Row, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteRow},
@@ -39,6 +40,27 @@ impl Books {
             .get(way_and_state)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// USDC that the books say has arrived, in base units: as many as units of credits.
+    pub(crate) fn cash(&self) -> i64 {
+        let cash = self.accounts.iter();
+        let cash = cash.filter(|(name, _)| name.starts_with("cash:"));
+        -cash.map(|(_, units)| units).sum::<i64>()
+    }
+
+    pub(crate) fn revenue(&self) -> i64 {
+        self.accounts.get("revenue").copied().unwrap_or_default()
+    }
+
+    /// Payments that are not at their end.
+    pub(crate) fn open_payments(&self) -> i64 {
+        let open = self.payments.iter().filter(|(name, _)| {
+            [" authorized", " broadcast", " confirmed"]
+                .iter()
+                .any(|state| name.ends_with(state))
+        });
+        open.map(|(_, count)| count).sum()
     }
 
     /// That no hold is left, as after a start and before any call.
@@ -137,6 +159,32 @@ pub(crate) async fn read(path: &Path) -> Books {
         .await
         .unwrap();
     books
+}
+
+/// A transaction of the relayer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Relayed {
+    pub(crate) account_nonce: i64,
+    pub(crate) hash: B256,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) status: String,
+}
+
+/// What the relayer signed, in the order of its account nonces.
+pub(crate) async fn relayed(path: &Path) -> Vec<Relayed> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query(
+        "SELECT account_nonce, hash, raw, status FROM relayer_transactions ORDER BY account_nonce",
+    );
+    let rows = rows.fetch_all(&mut connection).await.unwrap();
+    let read = |row: &SqliteRow| Relayed {
+        account_nonce: row.get("account_nonce"),
+        hash: B256::from_slice(row.get("hash")),
+        raw: row.get("raw"),
+        status: row.get("status"),
+    };
+    rows.iter().map(read).collect()
 }
 
 fn show(row: &SqliteRow) -> String {

@@ -20,10 +20,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Books, Chain, Tools, books, random, until};
+use super::{Books, Chain, Tools, books, books::Relayed, random, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a house is made of, unless it is the usual.
 #[derive(Default)]
@@ -236,6 +237,14 @@ impl House {
         child.kill().await.unwrap();
     }
 
+    /// Starts the service and ends it as a power cut would, while it starts or soon after.
+    pub(crate) async fn start_and_kill(&mut self, after: Duration) {
+        assert!(self.process.is_none(), "it runs already");
+        let mut child = self.command().spawn().unwrap();
+        tokio::time::sleep(after).await;
+        child.kill().await.unwrap();
+    }
+
     /// Ends the service in order, and starts it again.
     pub(crate) async fn restart(&mut self) {
         let status = self.terminate().await;
@@ -246,6 +255,30 @@ impl House {
     /// The books, checked.
     pub(crate) async fn books(&self) -> Books {
         books::read(&self.path("books.db")).await
+    }
+
+    /// The books once every payment is at its end.
+    pub(crate) async fn settled_books(&self) -> Books {
+        let give_up_at = tokio::time::Instant::now() + SETTLE_TIMEOUT;
+        loop {
+            let books = self.books().await;
+            if books.open_payments() == 0 {
+                return books;
+            }
+            assert!(tokio::time::Instant::now() < give_up_at, "{books:#?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What the relayer signed.
+    pub(crate) async fn relayed(&self) -> Vec<Relayed> {
+        books::relayed(&self.path("books.db")).await
+    }
+
+    /// The relayer's account.
+    pub(crate) fn relayer(&self) -> Address {
+        let key = fs::read_to_string(self.path("relayer.key")).unwrap();
+        key.trim().parse::<PrivateKeySigner>().unwrap().address()
     }
 
     /// What arrived at this house's `pay_to`, in base units.

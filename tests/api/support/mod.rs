@@ -1,12 +1,15 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`client`] the requests, [`books`] the database behind them.
+//! over x402, [`token`] what others
+//! do on the chain, [`proxy`] a bad line to it, [`client`] the requests, [`books`] the database behind them.
 
 pub(crate) mod books;
 pub(crate) mod chain;
 pub(crate) mod client;
 pub(crate) mod house;
 pub(crate) mod payment;
+pub(crate) mod proxy;
+pub(crate) mod token;
 pub(crate) mod tools;
 pub(crate) mod wallet;
 
@@ -23,6 +26,7 @@ pub(crate) use chain::Chain;
 pub(crate) use client::{Call, Reply};
 pub(crate) use house::{House, Setup};
 pub(crate) use payment::Payment;
+pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use tools::Tools;
 pub(crate) use wallet::Wallet;
 

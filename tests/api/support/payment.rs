@@ -61,6 +61,12 @@ impl Payment {
         self.signature = wallet.sign_digest(self.authorization.digest(&domain));
     }
 
+    /// Names the payment, by x402's extension.
+    pub(crate) fn identify(&mut self, id: &str) {
+        let extension = json!({ "info": { "required": false, "id": id } });
+        self.extensions = Some(json!({ "payment-identifier": extension }));
+    }
+
     pub(crate) fn nonce(&self) -> B256 {
         self.authorization.nonce
     }
