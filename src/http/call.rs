@@ -8,7 +8,7 @@ use std::{
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -20,6 +20,7 @@ use super::{
     body, direct,
     documents::{CallDocument, PaidCallDocument, SignedCallRequest, ToolDocument},
     fields::{FieldProblem, Fields},
+    path::Path,
     payment_header,
     problem::Problem,
 };

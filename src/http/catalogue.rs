@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 
@@ -11,6 +11,7 @@ use super::{
     amounts::CreditsNumber,
     call::tool_not_found,
     documents::{ActionEntry, CatalogueDocument, ToolEntry, ToolPage},
+    path::Path,
     problem::Problem,
 };
 use crate::{base::Slug, service::Service, upstream::Tool};

@@ -17,6 +17,7 @@ mod fields;
 mod health;
 mod layers;
 mod openapi;
+mod path;
 mod payment_header;
 mod problem;
 mod purchase;

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use super::{
     direct::{accepted, payment_required, replay, settled, transaction},
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument},
     fields::{FieldProblem, Fields},
+    path::Path,
     payment_header,
     problem::Problem,
 };
