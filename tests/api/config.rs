@@ -9,7 +9,7 @@ use crate::support::run;
 /// A change to the usual configuration, and what the refusal must name.
 const REFUSED: [(&str, &str, &[&str]); 24] = [
     ("[limits]\n", "[limits]\nlimit = 1\n", &["limits.limit"]),
-    ("[keys]\n", "[key]\n", &["key "]),
+    ("[keys]\n", "[key]\n", &["key:"]),
     (
         "[purchase]\n",
         "[purchase]\nstep = 100\n",
@@ -266,6 +266,6 @@ fn the_environment_overrides_the_file() {
         house.environment("COUNTERFOIL__SESSION__LIFE", "77");
         let (status, said) = house.refused().await;
         assert!(!status.success());
-        assert!(said.contains("COUNTERFOIL__SESSION__LIFE"), "{said}");
+        assert!(said.contains("session.life:"), "{said}");
     });
 }

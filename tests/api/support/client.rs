@@ -303,7 +303,7 @@ impl House {
             if reply.status != 202 && !in_flight {
                 return reply;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            sleep(LOOK_EVERY).await;
         }
         panic!("it never settled: {request:?}");
     }
@@ -322,7 +322,7 @@ impl House {
             if status["status"] == state {
                 return status;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            sleep(LOOK_EVERY).await;
         }
         panic!("it never became {state}: {status}");
     }

@@ -139,11 +139,6 @@ impl Tools {
     pub(crate) fn open_gate(&self) {
         self.seen.open.send_replace(true);
     }
-
-    /// Makes calls wait at `/gate` again.
-    pub(crate) fn close_gate(&self) {
-        self.seen.open.send_replace(false);
-    }
 }
 
 async fn forecast(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) -> Json<Value> {
