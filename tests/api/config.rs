@@ -1,10 +1,14 @@
 //! What the service refuses to start with, and what it tells its operator.
 
-use std::{fs, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 
-use crate::support::{Chain, House, Setup, random};
+use serde_json::json;
 
-use crate::support::run;
+use crate::support::{
+    Call, Chain, House, Setup, Wallet,
+    client::{PURCHASE, SESSION, purchase},
+    random, run,
+};
 
 /// A change to the usual configuration, and what the refusal must name.
 const REFUSED: [(&str, &str, &[&str]); 24] = [
@@ -209,7 +213,7 @@ fn a_node_that_is_away_keeps_nobody_from_spending() {
         house.get("/readyz").await.problem(503, "UNAVAILABLE");
         house.get("/healthz").await.expect(200);
         let session = house.session(&wallet).await;
-        let call = crate::support::Call::forecast(&wallet, &session, "offline");
+        let call = Call::forecast(&wallet, &session, "offline");
         house.call(&call).await.expect(200);
 
         // A purchase waits for the node, and is not judged without it.
@@ -253,14 +257,60 @@ fn another_session_key_is_refused() {
 }
 
 #[test]
+fn keys_are_made_for_the_operator_alone() {
+    run(async {
+        let house = House::new().await;
+        let mode = |name: &str| {
+            let permissions = fs::metadata(house.path(name)).unwrap().permissions();
+            permissions.mode() & 0o777
+        };
+        assert_eq!((mode("keys"), mode("keys/session.key")), (0o700, 0o600));
+        let log = house.stderr();
+        let key = fs::read_to_string(house.path("keys/session.key")).unwrap();
+        assert!(!log.contains(key.trim()), "the session key is in the log");
+    });
+}
+
+#[test]
+fn a_house_without_networks_sells_nothing_over_x402() {
+    run(async {
+        let mut house = House::prepare(Setup::default()).await;
+        let text = fs::read_to_string(house.config_path()).unwrap();
+        let (before, rest) = text.split_once("[[network]]").unwrap();
+        let (_, tools) = rest.split_once("[[tool]]").unwrap();
+        fs::write(house.config_path(), format!("{before}[[tool]]{tools}")).unwrap();
+        house.start().await;
+        let wallet = Wallet::random();
+        let reply = house.post(PURCHASE, &purchase(&wallet, 100)).await;
+        eprintln!("PROBE {} {}", reply.status, reply.text());
+        let reply = house
+            .post(
+                "/api/external/tools/weather/actions/forecast/invoke",
+                &json!({"place": "x"}),
+            )
+            .await;
+        eprintln!("PROBE {} {}", reply.status, reply.text());
+        let session = house.session(&wallet).await;
+        let reply = house.call(&Call::forecast(&wallet, &session, "x")).await;
+        eprintln!(
+            "PROBE {} {:?} {}",
+            reply.status,
+            reply.headers,
+            reply.text()
+        );
+        panic!();
+    });
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     run(async {
         let mut house = House::prepare(Setup::default()).await;
         house.environment("COUNTERFOIL__SESSION__LIFETIME_SECONDS", "77");
         house.start().await;
-        let wallet = crate::support::Wallet::random();
-        let body = serde_json::json!({ "wallet_address": wallet.name() });
-        let reply = house.post(crate::support::client::SESSION, &body).await;
+        let wallet = Wallet::random();
+        let body = json!({ "wallet_address": wallet.name() });
+        let reply = house.post(SESSION, &body).await;
         assert_eq!(reply.expect(200).json["expires_in"], 77);
         house.terminate().await;
         house.environment("COUNTERFOIL__SESSION__LIFE", "77");

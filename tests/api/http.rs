@@ -159,6 +159,7 @@ fn errors_outside_of_handlers_are_problems_too() {
             "/api/external/tools/",
             "/api/external/credits/purchases/",
             "/favicon.ico",
+            "/docs/nothing",
             "/..%2f..%2fetc/passwd",
         ] {
             let reply = house.get(path).await;
@@ -257,5 +258,49 @@ fn what_is_secret_stays_out_of_the_log() {
         ] {
             assert!(!log.contains(secret), "{what} is in the log:\n{log}");
         }
+    });
+}
+
+#[test]
+fn too_many_requests_at_once_are_told_to_come_back() {
+    run(async {
+        let limit = "response_bytes_max = 65_536";
+        let setup = Setup::default().with(limit, &format!("{limit}\nin_flight_max = 1"));
+        let house = House::with(setup).await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let call = Call::of(&wallet, &session, "busy", "trouble", "gate");
+        let meanwhile = async {
+            house.tools.asked(1).await;
+            let other = Call::forecast(&wallet, &session, "shed");
+            let reply = house.call(&other).await.problem(503, "UNAVAILABLE");
+            assert!(reply.header("retry-after").is_some());
+            house.tools.open_gate();
+        };
+        let (reply, ()) = tokio::join!(house.call(&call), meanwhile);
+        reply.expect(200);
+        assert_eq!(house.tools.count(), 1);
+        let other = Call::forecast(&wallet, &session, "shed");
+        house.call(&other).await.expect(200);
+    });
+}
+
+#[test]
+fn an_error_in_the_log_names_its_request() {
+    run(async {
+        let chain = std::sync::Arc::new(crate::support::Chain::own().await);
+        let house = House::with(Setup::on(chain.clone())).await;
+        let wallet = Wallet::random();
+        let payment = house.quote(&wallet, 100).await;
+        chain.stop().await;
+        let body = crate::support::client::purchase(&wallet, 100).to_string();
+        let (header, id) = (payment.header(), "find-me-again");
+        let headers = [("payment-signature", header.as_str()), ("x-request-id", id)];
+        let path = crate::support::client::PURCHASE;
+        let reply = house.post_with(path, body, &headers).await;
+        reply.problem(503, "UNAVAILABLE");
+        let log = house.stderr();
+        let error = log.lines().find(|line| line.contains("ERROR"));
+        assert!(error.is_some_and(|line| line.contains(id)), "{log}");
     });
 }
