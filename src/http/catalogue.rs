@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 
@@ -11,7 +11,6 @@ use super::{
     amounts::CreditsNumber,
     call::tool_not_found,
     documents::{ActionEntry, CatalogueDocument, ToolEntry, ToolPage},
-    path::Path,
     problem::Problem,
 };
 use crate::{base::Slug, service::Service, upstream::Tool};
@@ -48,8 +47,9 @@ pub(super) async fn list(State(house): State<House>) -> Response {
 )]
 pub(super) async fn one(
     State(house): State<House>,
-    Path(product): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
+    let Path(product) = path.map_err(|_| tool_not_found())?;
     let service = &house.service;
     let slug: Slug = product.parse().map_err(|_| tool_not_found())?;
     let tool = service.catalogue().tool(&slug).ok_or_else(tool_not_found)?;

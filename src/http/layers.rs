@@ -100,7 +100,7 @@ async fn overloaded(_: BoxError) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail).retry_after(1)
 }
 
-pub(super) async fn not_found() -> Problem {
+async fn not_found() -> Problem {
     let detail = "there is nothing at this path; GET /docs shows what there is";
     Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
 }

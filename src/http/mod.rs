@@ -17,7 +17,6 @@ mod fields;
 mod health;
 mod layers;
 mod openapi;
-mod path;
 mod payment_header;
 mod problem;
 mod purchase;
@@ -25,7 +24,7 @@ mod session;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, routing::post};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -63,6 +62,11 @@ pub fn router(service: Service, limits: HttpLimits) -> Router {
     };
     let (router, api) = api().split_for_parts();
     let router = router
+        // Some signers sign the path with a slash at its end, and send it there.
+        .route(
+            "/api/external/tools/{product}/actions/{action}/invoke/",
+            post(call::invoke),
+        )
         .with_state(house)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", api));
     layers::wrap(router, limits)

@@ -299,6 +299,14 @@ fn is_signed(terms: &Authorization, domain: &TokenDomain, signature: &Signature)
 }
 
 impl Reason {
+    /// Whether a code says that a signature was not the one that was called for.
+    #[must_use]
+    pub fn is_bad_signature(code: &str) -> bool {
+        [Self::InvalidSignature, Self::SponsorSignatureInvalid]
+            .iter()
+            .any(|reason| reason.as_str() == code)
+    }
+
     /// The code that x402's documents give it where they have one.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

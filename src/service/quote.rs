@@ -24,7 +24,7 @@ const DIRECT_THINKING_SECONDS: u64 = 30;
 /// Why an amount of credits is not sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum QuoteError {
-    #[error("must be a multiple of {step} credits; {suggested} is the nearest above")]
+    #[error("must be a multiple of {step}; {suggested} is the nearest above")]
     NotAMultiple { step: Credits, suggested: Credits },
     #[error("must be from {min} to {max} credits")]
     OutOfRange { min: Credits, max: Credits },
@@ -39,6 +39,11 @@ pub(super) struct Offer<'a> {
     /// Base units of the asset.
     pub(super) amount: U256,
     pub(super) max_timeout_seconds: u64,
+}
+
+/// The time limit of a tool, rounded up.
+pub(super) fn timeout_seconds(action: &Action) -> u64 {
+    action.timeout().as_millis().div_ceil(1_000) as u64
 }
 
 impl Offer<'_> {
@@ -138,7 +143,7 @@ impl Service {
     }
 
     pub(super) fn direct_offers(&self, action: &Action) -> Vec<Offer<'_>> {
-        let needed = action.timeout().as_secs() + DIRECT_MARGIN_SECONDS + DIRECT_THINKING_SECONDS;
+        let needed = timeout_seconds(action) + DIRECT_MARGIN_SECONDS + DIRECT_THINKING_SECONDS;
         self.offers(
             action.price(),
             None,

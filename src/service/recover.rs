@@ -100,7 +100,7 @@ impl Service {
                 }
             }
         }
-        for id in self.store().open_payments(ROUND_MAX).await? {
+        for id in self.store().open_payments(self.now(), ROUND_MAX).await? {
             if locked(&self.0.driven).contains(&id) {
                 continue;
             }

@@ -61,7 +61,8 @@ impl Service {
         let Some(payment) = self.store().payment(id).await? else {
             return Ok(Progress::Settled);
         };
-        if payment.state.is_settled() {
+        let refused = payment.state == PaymentState::Refused;
+        if payment.state.is_settled() && !refused {
             return Ok(Progress::Settled);
         }
         let Some(network) = self.network(payment.asset.network) else {
@@ -71,6 +72,8 @@ impl Service {
         let fact = look(network, &payment).await?;
         match next_step(payment.state, &payment.terms, fact) {
             None => Ok(Progress::Settled),
+            // Nobody waits for what was refused; it is looked at again once it has run out.
+            Some(Step::Wait) if refused => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
             Some(Step::Settle) => self.settle(network, &payment).await,
             Some(Step::Resend) => self.resend(network, &payment).await,

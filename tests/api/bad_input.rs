@@ -164,7 +164,9 @@ fn fields_that_are_not_what_they_should_be() {
         }
         // Of a signed body, everything must be there.
         let body = json!({ "signature": "0x", "session_nonce": 1 });
-        let reply = house.post("/api/external/tools/weather/invoke", &body).await;
+        let reply = house
+            .post("/api/external/tools/weather/invoke", &body)
+            .await;
         let reply = reply.problem(400, "INVALID_REQUEST");
         let signed = ["/wallet_address", "/session_nonce", "/request_id"];
         assert_eq!(reply.pointers(), signed);
