@@ -6,6 +6,7 @@
 use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
 
 use super::{Reason, Service, Unavailable, locked};
 use crate::{
@@ -252,7 +253,7 @@ impl Service {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, tokio::task::JoinError> {
-        self.0.tasks.spawn(work).await
+        self.0.tasks.spawn(work.in_current_span()).await
     }
 }
 

@@ -164,7 +164,11 @@ fn the_tool_gets_the_clients_bytes_and_nothing_else_of_it() {
         };
         assert_eq!(asked.body, parameters);
         assert_eq!(asked.key(), charge);
-        let mut names: Vec<&str> = asked.headers.keys().map(|name| name.as_str()).collect();
+        let mut names: Vec<&str> = asked
+            .headers
+            .keys()
+            .map(reqwest::header::HeaderName::as_str)
+            .collect();
         names.sort_unstable();
         let expected = [
             "accept",

@@ -4,12 +4,7 @@ mod connections;
 mod metrics;
 mod wiring;
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write as _, path::Path, process::ExitCode, time::Duration};
 
 use thiserror::Error;
 use tokio::{
@@ -38,8 +33,8 @@ use crate::{
 pub enum ServeError {
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
-    #[error("the configuration {path} is refused:\n{error}")]
-    Config { path: PathBuf, error: ConfigError },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("network {network}: {error}")]
@@ -77,10 +72,7 @@ pub async fn run(path: &Path) -> ExitCode {
 
 async fn serve(path: &Path) -> Result<(), ServeError> {
     telemetry::init(telemetry::SERVICE_FILTER)?;
-    let config = config::load(path).map_err(|error| ServeError::Config {
-        path: path.to_owned(),
-        error,
-    })?;
+    let config = config::load(path)?;
     let shutdown = config.server.shutdown;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;

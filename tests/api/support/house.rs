@@ -58,6 +58,7 @@ pub(crate) struct House {
     directory: TempDir,
     address: String,
     process: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl House {
@@ -93,6 +94,7 @@ impl House {
             directory,
             address: String::new(),
             process: None,
+            environment: Vec::new(),
         };
         fs::write(house.config_path(), house.usual_config()).unwrap();
         for (from, to) in setup.edits {
@@ -117,6 +119,11 @@ impl House {
         fs::write(self.config_path(), text.replace(from, to)).unwrap();
     }
 
+    /// Sets a variable for the starts to come.
+    pub(crate) fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -133,6 +140,7 @@ impl House {
             .arg(self.config_path())
             .current_dir(self.directory.path())
             .env("RUST_LOG", "info,sqlx=warn")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(self.log())
