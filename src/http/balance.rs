@@ -1,18 +1,12 @@
 //! `POST /api/external/credits/balance`.
 
-use std::net::SocketAddr;
-
-use axum::{
-    Json,
-    body::Body,
-    extract::{ConnectInfo, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 
 use super::{
     House,
     amounts::CreditsNumber,
     body, call,
+    client::Client,
     documents::{BalanceDocument, GrantDocument, SignedRequest},
     fields::Fields,
     problem::Problem,
@@ -42,11 +36,12 @@ const SECONDS_PER_DAY: i64 = 86_400;
 )]
 pub(super) async fn read(
     State(house): State<House>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Client(client): Client,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<BalanceDocument>, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
+    let _place = house.place()?;
     let node = body::parse(&bytes)?;
     let mut fields = Fields::of(&node)?;
     let signed = call::SignedFields::read(&mut fields);
@@ -56,10 +51,10 @@ pub(super) async fn read(
         session_nonce: signed.session_nonce,
         request_id: &signed.request_id,
     };
-    house.check_failures(peer.ip())?;
+    house.check_failures(client)?;
     match house.service.balance(caller, signed.signature).await {
         Ok(balance) => Ok(Json(document(signed.wallet, balance, house.service.now()))),
-        Err(error) => Err(call::problem(&house, peer.ip(), error)),
+        Err(error) => Err(call::problem(&house, client, error)),
     }
 }
 

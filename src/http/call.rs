@@ -1,14 +1,11 @@
 //! Signed calls, and the way to bare ones on the same URLs.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Instant,
-};
+use std::{net::IpAddr, time::Instant};
 
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Path, State, rejection::PathRejection},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -17,7 +14,9 @@ use serde_json::value::RawValue;
 use super::{
     House,
     amounts::CreditsNumber,
-    body, direct,
+    body,
+    client::Client,
+    direct,
     documents::{CallDocument, PaidCallDocument, SignedCallRequest, ToolDocument},
     fields::{FieldProblem, Fields},
     payment_header,
@@ -27,8 +26,7 @@ use crate::{
     auth::{Caller, Mismatch, json::Node},
     base::{AgentAddress, Credits, RequestId},
     service::{
-        Binding, CallAnswer, CallError, DirectRequest, Reason, SessionProblem, SignatureProblem,
-        SignedCall,
+        Binding, CallAnswer, CallError, DirectRequest, SessionProblem, SignatureProblem, SignedCall,
     },
     store::{CallReply, ReplyKind, StoredCall},
 };
@@ -59,7 +57,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 )]
 pub(super) async fn invoke(
     State(house): State<House>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Client(client): Client,
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -67,8 +65,8 @@ pub(super) async fn invoke(
     let Path((product, action)) = path.map_err(|_| tool_not_found())?;
     let bytes = body::read(&headers, body, house.limits).await?;
     let payment = payment_header::payment(&headers)?;
-    let service = house.service.clone();
-    let work = async move {
+    let pays = payment.is_some();
+    let work = move |house: House| async move {
         let bare = |parameters, payment| {
             let (product, action) = (product.as_str(), action.as_str());
             let call = DirectRequest {
@@ -77,7 +75,7 @@ pub(super) async fn invoke(
                 parameters,
                 payment,
             };
-            direct::call(&house, peer.ip(), call, "")
+            direct::call(&house, client, call, "")
         };
         if bytes.is_empty() {
             return bare(None, payment).await;
@@ -94,19 +92,15 @@ pub(super) async fn invoke(
                     parameters: node.get("parameters"),
                     payment: Some(payment),
                 };
-                direct::call(&house, peer.ip(), call, "/parameters").await
+                direct::call(&house, client, call, "/parameters").await
             }
             (true, None) => {
                 let binding = Binding::Path { action: &action };
-                spend(&house, peer.ip(), &product, binding, &node).await
+                spend(&house, client, &product, binding, &node).await
             }
         }
     };
-    // A charge must not end with the connection that asked for it.
-    service
-        .detached(work)
-        .await
-        .map_err(|_| Problem::internal())?
+    house.detached(pays, work).await
 }
 
 /// Call a product (older form)
@@ -132,7 +126,7 @@ pub(super) async fn invoke(
 )]
 pub(super) async fn invoke_product(
     State(house): State<House>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Client(client): Client,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -140,27 +134,24 @@ pub(super) async fn invoke_product(
     let Path(product) = path.map_err(|_| tool_not_found())?;
     let bytes: Bytes = body::read(&headers, body, house.limits).await?;
     let payment = payment_header::payment(&headers)?;
-    let service = house.service.clone();
-    let work = async move {
+    let pays = payment.is_some();
+    let work = move |house: House| async move {
         let node = body::parse(&bytes)?;
         let Some(payment) = payment else {
-            return spend(&house, peer.ip(), &product, Binding::Scope, &node).await;
+            return spend(&house, client, &product, Binding::Scope, &node).await;
         };
         let parameters = node.get("parameters");
         let action = house.service.only_or_named_action(&product, parameters);
-        let action = action.map_err(|error| problem(&house, peer.ip(), error))?;
+        let action = action.map_err(|error| problem(&house, client, error))?;
         let call = DirectRequest {
             product: &product,
             action: action.as_str(),
             parameters,
             payment: Some(payment),
         };
-        direct::call(&house, peer.ip(), call, "/parameters").await
+        direct::call(&house, client, call, "/parameters").await
     };
-    service
-        .detached(work)
-        .await
-        .map_err(|_| Problem::internal())?
+    house.detached(pays, work).await
 }
 
 /// What every signed body has.
@@ -188,7 +179,7 @@ impl<'b> SignedFields<'b> {
 
 async fn spend(
     house: &House,
-    peer: IpAddr,
+    client: IpAddr,
     product: &str,
     binding: Binding<'_>,
     node: &Node<'_>,
@@ -196,7 +187,7 @@ async fn spend(
     let mut fields = Fields::of(node)?;
     let signed = SignedFields::read(&mut fields);
     let signed = fields.all(signed)?;
-    house.check_failures(peer)?;
+    house.check_failures(client)?;
     let call = SignedCall {
         caller: Caller {
             wallet: signed.wallet,
@@ -210,7 +201,7 @@ async fn spend(
     };
     match house.service.call(call).await {
         Ok(answer) => Ok(phrase(&answer)),
-        Err(error) => Err(problem(house, peer, error)),
+        Err(error) => Err(problem(house, client, error)),
     }
 }
 
@@ -286,33 +277,31 @@ pub(super) fn failed(reply: &CallReply, charge: &str, money: &str) -> Problem {
 }
 
 impl House {
-    /// Refuses a peer whose signatures failed too often.
-    pub(super) fn check_failures(&self, peer: IpAddr) -> Result<(), Problem> {
-        let Some(wait) = self.failures.wait(peer, Instant::now()) else {
+    /// Refuses a client that failed too often.
+    pub(super) fn check_failures(&self, client: IpAddr) -> Result<(), Problem> {
+        let Some(wait) = self.failures.wait(client, Instant::now()) else {
             return Ok(());
         };
         let seconds = u16::try_from(wait.as_secs() + 1).unwrap_or(u16::MAX);
-        let detail = format!("too many signatures did not verify; wait {seconds} seconds");
+        let detail =
+            format!("too many signatures or payments were refused; wait {seconds} seconds");
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail);
         Err(problem.retry_after(seconds))
     }
-}
 
-impl House {
-    /// A payment that somebody else signed counts as a failed signature.
-    pub(super) fn count_forgery(&self, peer: IpAddr, reason: &str) {
-        if Reason::is_bad_signature(reason) {
-            self.failures.record(peer, Instant::now());
-        }
+    /// Counts a signature that did not verify, or a payment that was refused: each payment costs
+    /// several questions to the chain, whatever is wrong with it.
+    pub(super) fn count_failure(&self, client: IpAddr) {
+        self.failures.record(client, Instant::now());
     }
 }
 
-/// Phrases why a call did not run, and counts failed signatures against the peer.
-pub(super) fn problem(house: &House, peer: IpAddr, error: CallError) -> Problem {
+/// Phrases why a call did not run, and counts failed signatures against the client.
+pub(super) fn problem(house: &House, client: IpAddr, error: CallError) -> Problem {
     match error {
         CallError::Session(problem) => session_problem(problem),
         CallError::Signature(problem) => {
-            house.failures.record(peer, Instant::now());
+            house.count_failure(client);
             signature_problem(problem)
         }
         CallError::Replay { charge, status } => conflict(

@@ -22,7 +22,8 @@ use crate::{base::Slug, service::Service, upstream::Tool};
     tag = "tools",
     responses((status = 200, body = CatalogueDocument))
 )]
-pub(super) async fn list(State(house): State<House>) -> Response {
+pub(super) async fn list(State(house): State<House>) -> Result<Response, Problem> {
+    let _place = house.place()?;
     let service = &house.service;
     let tools = service
         .catalogue()
@@ -30,11 +31,11 @@ pub(super) async fn list(State(house): State<House>) -> Response {
         .iter()
         .map(|tool| entry(service, tool))
         .collect();
-    Json(CatalogueDocument {
+    let document = CatalogueDocument {
         price_list_hash: price_list_hash(service),
         tools,
-    })
-    .into_response()
+    };
+    Ok(Json(document).into_response())
 }
 
 /// Show one tool
@@ -50,6 +51,7 @@ pub(super) async fn one(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(product) = path.map_err(|_| tool_not_found())?;
+    let _place = house.place()?;
     let service = &house.service;
     let slug: Slug = product.parse().map_err(|_| tool_not_found())?;
     let tool = service.catalogue().tool(&slug).ok_or_else(tool_not_found)?;

@@ -27,12 +27,12 @@ use crate::{
 /// Runs a call whose parameters stand at `base` in the body.
 pub(super) async fn call(
     house: &House,
-    peer: IpAddr,
+    client: IpAddr,
     call: DirectRequest<'_>,
     base: &str,
 ) -> Result<Response, Problem> {
     if call.payment.is_some() {
-        house.check_failures(peer)?;
+        house.check_failures(client)?;
     }
     match house.service.direct_call(call).await {
         Ok(DirectAnswer::Finished(paid)) => Ok(finished(house, &paid)),
@@ -41,8 +41,8 @@ pub(super) async fn call(
             output_kept,
         }) => Ok(settling(house, &payment, output_kept)),
         Err(error) => {
-            if let DirectError::Refused { reason, .. } = &error {
-                house.count_forgery(peer, reason);
+            if matches!(error, DirectError::Refused { .. }) {
+                house.count_failure(client);
             }
             phrase(house, base, error)
         }

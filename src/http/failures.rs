@@ -1,14 +1,17 @@
-//! A budget of failed signatures for each peer. Recovery is the dearest thing that a stranger can
-//! make the service do, so who fails too often is not tried again for a while.
+//! A budget of failures for each client. To recover a signer and to ask the chain about a payment
+//! are the dearest things that a stranger can make the service do, so who fails too often is not
+//! tried again for a while.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use lru::LruCache;
+
+use super::client::network_of;
 
 /// Peers that are remembered; the one not seen for longest is forgotten first.
 const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");
@@ -36,7 +39,7 @@ impl FailureBudget {
     /// How long a peer must wait before another signature of its is looked at.
     pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = peers.get(&network(peer))?;
+        let window = peers.get(&network_of(peer))?;
         let left = WINDOW.checked_sub(now.duration_since(window.began))?;
         (window.failures >= self.per_minute && !left.is_zero()).then_some(left)
     }
@@ -47,22 +50,11 @@ impl FailureBudget {
             began: now,
             failures: 0,
         };
-        let window = peers.get_or_insert_mut(network(peer), || fresh);
+        let window = peers.get_or_insert_mut(network_of(peer), || fresh);
         if now.duration_since(window.began) >= WINDOW {
             *window = fresh;
         }
         window.failures = window.failures.saturating_add(1);
-    }
-}
-
-/// One host usually has a whole /64 of IPv6.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => mapped.into(),
-            None => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        },
     }
 }
 

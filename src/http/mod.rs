@@ -10,6 +10,7 @@ mod balance;
 mod body;
 mod call;
 mod catalogue;
+mod client;
 mod direct;
 mod documents;
 mod failures;
@@ -21,13 +22,15 @@ mod payment_header;
 mod problem;
 mod purchase;
 mod session;
+mod work;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::{Router, routing::post};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
+pub use client::{is_trusted, network_of};
 pub use openapi::document as openapi_document;
 
 use crate::service::Service;
@@ -38,7 +41,9 @@ pub struct HttpLimits {
     pub request_bytes_max: usize,
     /// Requests that run at once; more are told to come back.
     pub in_flight_max: usize,
-    /// Signatures that do not verify, for each peer.
+    /// Those of them that bring a payment.
+    pub payments_in_flight_max: usize,
+    /// Signatures that do not verify and payments that are refused, for each client.
     pub failed_signatures_per_minute: NonZeroU32,
     /// How long a client may take to send its body.
     pub body_timeout: Duration,
@@ -50,15 +55,20 @@ struct House {
     service: Service,
     limits: HttpLimits,
     failures: Arc<failures::FailureBudget>,
+    places: work::Places,
+    trusted_proxies: Arc<[IpAddr]>,
 }
 
-/// The whole of the API, ready to be served with the peers' addresses as connect info.
-pub fn router(service: Service, limits: HttpLimits) -> Router {
+/// The whole of the API, ready to be served with the peers' addresses as connect info. What
+/// `trusted_proxies` say of their clients is believed.
+pub fn router(service: Service, limits: HttpLimits, trusted_proxies: &[IpAddr]) -> Router {
     let failures = failures::FailureBudget::new(limits.failed_signatures_per_minute);
     let house = House {
         service,
         limits,
         failures: Arc::new(failures),
+        places: work::Places::new(limits),
+        trusted_proxies: trusted_proxies.into(),
     };
     let (router, api) = api().split_for_parts();
     let router = router
@@ -69,7 +79,7 @@ pub fn router(service: Service, limits: HttpLimits) -> Router {
         )
         .with_state(house)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", api));
-    layers::wrap(router, limits)
+    layers::wrap(router)
 }
 
 fn api() -> OpenApiRouter<House> {

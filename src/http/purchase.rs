@@ -1,11 +1,9 @@
 //! `POST /api/external/credits/purchase`, and the status of a purchase.
 
-use std::net::SocketAddr;
-
 use axum::{
     Json,
     body::Body,
-    extract::{ConnectInfo, Path, State, rejection::PathRejection},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -14,6 +12,7 @@ use super::{
     House,
     amounts::CreditsNumber,
     body,
+    client::Client,
     direct::{accepted, payment_required, replay, settled, transaction},
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument},
     fields::{FieldProblem, Fields},
@@ -48,21 +47,20 @@ const LABEL_CHARS_MAX: usize = 128;
 )]
 pub(super) async fn buy(
     State(house): State<House>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Client(client): Client,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
-    let mut request = {
-        let node = body::parse(&bytes)?;
-        read(&node)?
-    };
-    request.payment = payment_header::payment(&headers)?;
-    if request.payment.is_some() {
-        house.check_failures(peer.ip())?;
-    }
-    let service = house.service.clone();
-    let work = async move {
+    let payment = payment_header::payment(&headers);
+    let pays = !matches!(payment, Ok(None));
+    let work = move |house: House| async move {
+        let mut request = read(&body::parse(&bytes)?)?;
+        drop(bytes);
+        request.payment = payment?;
+        if request.payment.is_some() {
+            house.check_failures(client)?;
+        }
         match house.service.buy(request).await {
             Ok(BuyAnswer::Credited(purchase)) => Ok(credited(&purchase)),
             Ok(BuyAnswer::Settling(payment)) => Ok(accepted(
@@ -71,17 +69,14 @@ pub(super) async fn buy(
                 "the payment is being settled; nothing more needs to be sent",
             )),
             Err(error) => {
-                if let BuyError::Refused { reason, .. } = &error {
-                    house.count_forgery(peer.ip(), reason);
+                if matches!(error, BuyError::Refused { .. }) {
+                    house.count_failure(client);
                 }
                 phrase(error)
             }
         }
     };
-    service
-        .detached(work)
-        .await
-        .map_err(|_| Problem::internal())?
+    house.detached(pays, work).await
 }
 
 fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
@@ -202,6 +197,7 @@ pub(super) async fn status(
     };
     let Path(id) = path.map_err(|_| not_found())?;
     let id: PurchaseId = id.parse().map_err(|_| not_found())?;
+    let _place = house.place()?;
     let payment = house
         .service
         .purchase(id)

@@ -26,6 +26,7 @@ pub(super) async fn open(
     body: Body,
 ) -> Result<Json<SessionDocument>, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
+    let _place = house.place()?;
     let node = body::parse(&bytes)?;
     let mut fields = Fields::of(&node)?;
     let wallet: Option<AgentAddress> = fields.required("wallet_address");

@@ -1,12 +1,16 @@
 //! `[server]` and `[database]`: where the service is, and where its books are.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use reqwest::Url;
 
 use super::{problems::Problems, raw};
 
 const PUBLIC_URL_BYTES_MAX: usize = 256;
+const TRUSTED_PROXIES_MAX: usize = 64;
 
 /// Where the service listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct Server {
     pub public_url: String,
     /// How long running calls may take to finish once the service is asked to stop.
     pub shutdown: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 pub(super) fn server(raw: &raw::Server, problems: &mut Problems) -> Option<Server> {
@@ -38,18 +44,34 @@ pub(super) fn server(raw: &raw::Server, problems: &mut Problems) -> Option<Serve
             "is where the service itself listens; choose another port",
         );
     }
+    let trusted_proxies = trusted_proxies(&raw.trusted_proxies, problems);
     let public_url = public_url(&raw.public_url, problems);
     Some(Server {
         listen: listen?,
         metrics_listen: metrics_listen.flatten(),
         public_url: public_url?,
         shutdown: Duration::from_secs(shutdown_seconds),
+        trusted_proxies,
     })
 }
 
 fn socket(key: &str, text: &str, problems: &mut Problems) -> Option<SocketAddr> {
     let what = "is not an IP address and port such as 127.0.0.1:4020 or [::]:4020";
     problems.take(key, text, text.parse().map_err(|_| what))
+}
+
+fn trusted_proxies(texts: &[String], problems: &mut Problems) -> Vec<IpAddr> {
+    if texts.len() > TRUSTED_PROXIES_MAX {
+        let what = format_args!("has more than {TRUSTED_PROXIES_MAX} addresses");
+        problems.add("server.trusted_proxies", what);
+        return Vec::new();
+    }
+    let proxies = texts.iter().enumerate().filter_map(|(position, text)| {
+        let key = format!("server.trusted_proxies[{position}]");
+        let what = "is not an IP address such as 127.0.0.1 or ::1";
+        problems.take(key, text, text.parse().map_err(|_| what))
+    });
+    proxies.collect()
 }
 
 fn public_url(text: &str, problems: &mut Problems) -> Option<String> {

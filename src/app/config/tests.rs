@@ -210,6 +210,11 @@ fn wrong_values_of_the_server_and_its_database() {
             ("public_url = 'http://a.example?x'", "is not an http://"),
             ("public_url = 'http://u:p@a.example'", "is not an http://"),
             ("shutdown_seconds = 0", "0 is not within 1 and 600"),
+            ("trusted_proxies = '127.0.0.1'", "must be"),
+            (
+                "trusted_proxies = ['::1', 'localhost']",
+                "trusted_proxies[1]: \"localhost\" is not an IP address",
+            ),
             (
                 "shutdown_seconds = -1",
                 "must be a whole number, not negative",
@@ -283,6 +288,9 @@ fn wrong_values_of_sessions_purchases_and_limits() {
             ("stored_replies_bytes_max = 0", "is not within"),
             ("failed_signatures_per_minute = 0", "is not within"),
             ("in_flight_max = 0", "is not within"),
+            ("payments_in_flight_max = 0", "is not within"),
+            ("connections_max = 65537", "is not within"),
+            ("connections_per_peer_max = 0", "is not within"),
         ],
         |line| format!("[limits]\n{line}"),
     );

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::Path, time::Duration};
 
 use tokio::task::JoinHandle;
 
-use super::ServeError;
+use super::{ServeError, connections::ConnectionLimits};
 use crate::{
     app::{
         clock,
@@ -25,9 +25,18 @@ pub(super) fn http_limits(config: &Config) -> HttpLimits {
     HttpLimits {
         request_bytes_max: config.limits.request_bytes_max,
         in_flight_max: config.limits.in_flight_max,
+        payments_in_flight_max: config.limits.payments_in_flight_max,
         failed_signatures_per_minute: NonZeroU32::new(config.limits.failed_signatures_per_minute)
             .unwrap_or(NonZeroU32::MIN),
         body_timeout: BODY_TIMEOUT,
+    }
+}
+
+pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
+    ConnectionLimits {
+        in_all_max: config.limits.connections_max,
+        per_peer_max: config.limits.connections_per_peer_max,
+        exempt: config.server.trusted_proxies.clone(),
     }
 }
 
