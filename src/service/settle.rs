@@ -97,6 +97,10 @@ impl Service {
                 self.give_up(id, PaymentState::Failed, reason).await
             }
             Some(Step::Expire) => {
+                if let Some(open) = self.store().open_transaction(id).await? {
+                    // Whether it was mined, and failed, tells whose fault it is.
+                    self.tend(network, &open).await?;
+                }
                 self.give_up(id, PaymentState::Expired, Reason::Expired)
                     .await
             }

@@ -1,6 +1,6 @@
 //! `[server]` and `[database]`: where the service is, and where its books are.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use reqwest::Url;
 
@@ -68,8 +68,8 @@ fn public_url(text: &str, problems: &mut Problems) -> Option<String> {
     problems.take("server.public_url", text, origin.ok_or(what))
 }
 
-/// The URL of the database, as `sqlx` takes it.
-pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> String {
+/// The file that the URL of the database names. A query, as `sqlx` knows it, is passed over.
+pub(super) fn database_file(raw: &raw::Database, problems: &mut Problems) -> PathBuf {
     let key = "database.url";
     // The URL itself is not repeated: one of a database server may hold a password.
     if raw.url.starts_with("postgres:") || raw.url.starts_with("postgresql:") {
@@ -79,9 +79,12 @@ pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> Strin
         );
     } else if let Some(rest) = raw.url.strip_prefix("sqlite://") {
         let file = rest.split('?').next().unwrap_or_default();
+        if !file.is_empty() && !rest.contains(":memory:") && !rest.contains("mode=memory") {
+            return PathBuf::from(file);
+        }
         if file.is_empty() {
             problems.add(key, "names no file: write sqlite://FILE");
-        } else if rest.contains(":memory:") || rest.contains("mode=memory") {
+        } else {
             problems.add(
                 key,
                 "names a database in memory; credits must survive a restart: write sqlite://FILE",
@@ -90,5 +93,5 @@ pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> Strin
     } else {
         problems.add(key, "must be sqlite:// and the path of a file");
     }
-    raw.url
+    PathBuf::new()
 }
