@@ -330,8 +330,8 @@ impl Service {
             signature: signature.to_bytes(),
             payload_hash: verified.payload.map_or([0; 32], |(_, hash)| hash),
             deadline,
-            // Never dropped while the call may still run.
-            replay_until: (session.expires_at.max(deadline))
+            replay_until: session
+                .expires_at
                 .plus_seconds(self.settings().replay_seconds),
             now,
         })

@@ -65,7 +65,9 @@ impl Command for Sweep {
         let expired = self.expire_grants(transaction).await?;
         let requests = sqlx::query(
             "DELETE FROM requests WHERE (wallet, session, request_id) IN (
-                 SELECT wallet, session, request_id FROM requests WHERE expires_ms < ? LIMIT ?)",
+                 SELECT wallet, requests.session, requests.request_id FROM requests
+                 JOIN charges ON charges.id = charge_id
+                 WHERE expires_ms < ? AND status <> 'held' LIMIT ?)",
         )
         .bind(self.now.millis())
         .bind(SWEEP_MAX)
