@@ -233,13 +233,17 @@ fn a_call_is_not_paid_with_less_or_by_another() {
         assert_eq!(house.books().await, before);
         assert_eq!(house.tools.count(), 0);
 
+        // An action that takes credits only has no offer, and says where to buy them.
         let shout = "/api/external/tools/echo/actions/shout/invoke";
-        let reply = house
-            .post(shout, &json!({}))
-            .await
-            .problem(400, "INVALID_REQUEST");
-        assert!(reply.pointers().contains(&"/signature"), "{}", reply.text());
-        let reply = house.pay_direct(shout, &json!({}), &good).await;
-        reply.problem(400, "INVALID_REQUEST");
+        for reply in [
+            house.post(shout, &json!({})).await,
+            house.pay_direct(shout, &json!({}), &good).await,
+        ] {
+            let reply = reply.expect(402);
+            assert_eq!(reply.json["accepts"], json!([]));
+            let error = reply.json["error"].as_str().unwrap();
+            assert!(error.contains("/api/external/credits/purchase"), "{error}");
+        }
+        assert_eq!(house.books().await, before);
     });
 }
