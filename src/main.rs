@@ -1,7 +1,8 @@
-fn main() -> std::process::ExitCode {
-    counterfoil::app::telemetry::init().unwrap();
-    let path = std::env::args().nth(3).unwrap();
-    tokio::runtime::Runtime::new()
-        .unwrap()
-        .block_on(counterfoil::app::serve::run(std::path::Path::new(&path)))
+//! The `counterfoil` command: everything is in the library, beginning at `app::cli`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    counterfoil::app::cli::run().await
 }

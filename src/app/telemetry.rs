@@ -3,9 +3,6 @@
 use thiserror::Error;
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
-/// Statements of the database are traced at `info`; that is one line for each of them.
-const DEFAULT_FILTER: &str = "info,sqlx=warn";
-
 /// Why logging cannot begin.
 #[derive(Debug, Error)]
 pub enum TelemetryError {
@@ -24,12 +21,17 @@ enum Format {
     Json,
 }
 
-/// Begins logging as `RUST_LOG` (`info,sqlx=warn`) and `COUNTERFOIL_LOG` (`text`, or `json`) say.
+/// What a service logs, unless `RUST_LOG` says otherwise. Statements of the database are traced at
+/// `info`; that is one line for each of them.
+pub const SERVICE_FILTER: &str = "info,sqlx=warn";
+
+/// Begins logging as `RUST_LOG` (`default_filter` if it is not set) and `COUNTERFOIL_LOG` (`text`,
+/// or `json`) say.
 ///
 /// # Errors
 /// When a variable has no meaning, or logging was begun before.
-pub fn init() -> Result<(), TelemetryError> {
-    let filter = filter(variable("RUST_LOG").as_deref())?;
+pub fn init(default_filter: &str) -> Result<(), TelemetryError> {
+    let filter = filter(variable("RUST_LOG").as_deref(), default_filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -48,8 +50,8 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-fn filter(text: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    Ok(EnvFilter::builder().parse(text.unwrap_or(DEFAULT_FILTER))?)
+fn filter(text: Option<&str>, default: &str) -> Result<EnvFilter, TelemetryError> {
+    Ok(EnvFilter::builder().parse(text.unwrap_or(default))?)
 }
 
 fn format(text: Option<&str>) -> Result<Format, TelemetryError> {
@@ -82,8 +84,11 @@ mod tests {
 
     #[test]
     fn the_filter_is_read_and_a_wrong_one_refused() {
-        assert_eq!(filter(None).unwrap().to_string(), "sqlx=warn,info");
-        assert_eq!(filter(Some("debug")).unwrap().to_string(), "debug");
-        assert!(filter(Some("counterfoil=loud")).is_err());
+        assert_eq!(
+            filter(None, SERVICE_FILTER).unwrap().to_string(),
+            "sqlx=warn,info"
+        );
+        assert_eq!(filter(Some("debug"), "warn").unwrap().to_string(), "debug");
+        assert!(filter(Some("counterfoil=loud"), "warn").is_err());
     }
 }

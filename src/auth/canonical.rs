@@ -1,7 +1,7 @@
 //! Canonical JSON: one text for one value, in each form that signers use.
 //!
 //! Arrays stay in order, number tokens stay verbatim, white space goes. Signers differ in how
-//! they order keys and whether they escape what is not ASCII (protocol.md section 1).
+//! they order keys and whether they escape what is not ASCII (docs/PROTOCOL.md section 1).
 
 use std::cmp::Ordering;
 
@@ -168,7 +168,7 @@ pub(super) mod tests {
     use super::*;
     use crate::auth::json::parse;
 
-    pub const FORMS: [Form; 6] = [
+    pub(in crate::auth) const FORMS: [Form; 6] = [
         Form::PYTHON,
         Form::PYTHON_UTF8,
         Form::JAVASCRIPT,
@@ -277,7 +277,7 @@ pub(super) mod tests {
     }
 
     /// JSON texts full of what the forms disagree about.
-    pub fn json() -> impl Strategy<Value = String> {
+    pub(in crate::auth) fn json() -> impl Strategy<Value = String> {
         let key = prop_oneof![
             "[0-9]{1,3}",
             "[a-cé\u{7f}\u{e000}\u{ffff}\u{10000}🚀]{0,2}",

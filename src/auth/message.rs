@@ -1,4 +1,4 @@
-//! The texts that wallets sign, exactly as protocol.md section 1 gives them.
+//! The texts that wallets sign, exactly as docs/PROTOCOL.md section 1 gives them.
 //!
 //! Lines are joined by one newline, with none at the end. Nothing is escaped and nothing needs to
 //! be: wallet, request id and a session nonce that was verified hold no newline, and what follows

@@ -1,6 +1,6 @@
 //! Who signed what: from the bytes of a request to the wallet that stands behind them.
 //!
-//! Owns the rules of protocol.md section 1. In reading order:
+//! Owns the rules of docs/PROTOCOL.md section 1. In reading order:
 //!
 //! 1. [`json`]: strict JSON in which every value keeps its own bytes.
 //! 2. `canonical`: one text for one value, in each form that signers use.

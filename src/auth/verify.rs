@@ -36,7 +36,7 @@ pub struct Verified {
     pub payload: Option<(Form, PayloadHash)>,
 }
 
-/// The signature is another wallet's, or over another text. Names as in protocol.md section 2.
+/// The signature is another wallet's, or over another text. Names as in docs/PROTOCOL.md section 2.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("was not made by {expected_wallet} over the message that this request calls for")]
 pub struct Mismatch {

@@ -1,13 +1,18 @@
 //! Bodies: bounded in size and time, and JSON throughout.
 
 use axum::{
-    body::{Body, Bytes, to_bytes},
+    body::{Body, Bytes},
     http::{HeaderMap, StatusCode, header},
 };
+use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use super::{HttpLimits, fields::FieldProblem, problem::Problem};
 use crate::auth::json::{self, JsonFault, Node};
+
+/// How much is read, and forgotten, of a body that is too large. A client that is still sending
+/// when the connection closes does not see the answer.
+const EXCESS_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 
 /// Reads a body within the limits.
 ///
@@ -18,48 +23,64 @@ pub(super) async fn read(
     body: Body,
     limits: HttpLimits,
 ) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = format!("the body is larger than {} bytes", limits.request_bytes_max);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", detail)
-    };
+    let bytes_max = limits.request_bytes_max;
     let announced = headers
         .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok());
-    if announced
-        .and_then(|length| length.parse::<u64>().ok())
-        .is_some_and(|length| length > limits.request_bytes_max as u64)
-    {
-        return Err(too_large());
-    }
-    let bytes = match timeout(
-        limits.body_timeout,
-        to_bytes(body, limits.request_bytes_max),
-    )
-    .await
-    {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) if is_length_limit(&error) => return Err(too_large()),
-        Ok(Err(_)) => return Err(Problem::invalid("the body broke off")),
-        Err(_) => {
-            let detail = "the body did not arrive in time";
-            return Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "REQUEST_TIMEOUT",
-                detail,
-            ));
-        }
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<u64>().ok());
+    // Whoever asks before it sends is told before it sends.
+    let asks = headers.contains_key(header::EXPECT);
+    let refused_from = if asks {
+        bytes_max
+    } else {
+        bytes_max + EXCESS_BYTES_MAX
     };
+    if announced.is_some_and(|length| length > refused_from as u64) {
+        return Err(too_large(bytes_max));
+    }
+    let mut bytes = Vec::new();
+    let read = timeout(limits.body_timeout, collect(body, bytes_max, &mut bytes)).await;
+    if bytes.len() > bytes_max {
+        return Err(too_large(bytes_max));
+    }
+    match read {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return Err(Problem::invalid("the body broke off")),
+        Err(_) => return Err(too_slow()),
+    }
     if !bytes.is_empty() && !is_json(headers) {
         let detail = "send the body as Content-Type: application/json";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
         return Err(Problem::new(status, "UNSUPPORTED_MEDIA_TYPE", detail));
     }
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
-    std::error::Error::source(error)
-        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
+/// Reads to the end, and keeps one byte more than `bytes_max` at most.
+async fn collect(mut body: Body, bytes_max: usize, bytes: &mut Vec<u8>) -> Result<(), axum::Error> {
+    let mut seen: usize = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen > bytes_max + EXCESS_BYTES_MAX {
+            break;
+        }
+        let room = (bytes_max + 1).saturating_sub(bytes.len());
+        bytes.extend_from_slice(&data[..data.len().min(room)]);
+    }
+    Ok(())
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    let detail = format!("the body is larger than {bytes_max} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", detail)
+}
+
+fn too_slow() -> Problem {
+    let detail = "the body did not arrive in time";
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", detail)
 }
 
 /// A body without a content type is taken to be JSON; a wrong one is refused.

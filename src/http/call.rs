@@ -8,7 +8,7 @@ use std::{
 use axum::{
     Json,
     body::{Body, Bytes},
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -26,7 +26,10 @@ use super::{
 use crate::{
     auth::{Caller, Mismatch, json::Node},
     base::{AgentAddress, Credits, RequestId},
-    service::{Binding, CallAnswer, CallError, SessionProblem, SignatureProblem, SignedCall},
+    service::{
+        Binding, CallAnswer, CallError, DirectRequest, Reason, SessionProblem, SignatureProblem,
+        SignedCall,
+    },
     store::{CallReply, ReplyKind, StoredCall},
 };
 
@@ -57,36 +60,41 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub(super) async fn invoke(
     State(house): State<House>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Path((product, action)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Path((product, action)) = path.map_err(|_| tool_not_found())?;
     let bytes = body::read(&headers, body, house.limits).await?;
     let payment = payment_header::payment(&headers)?;
     let service = house.service.clone();
     let work = async move {
+        let bare = |parameters, payment| {
+            let (product, action) = (product.as_str(), action.as_str());
+            let call = DirectRequest {
+                product,
+                action,
+                parameters,
+                payment,
+            };
+            direct::call(&house, peer.ip(), call, "")
+        };
         if bytes.is_empty() {
-            return direct::call(&house, &product, &action, None, "", payment).await;
+            return bare(None, payment).await;
         }
         let node = body::parse(&bytes)?;
         let signed = node.get("session_nonce").is_some() || node.get("signature").is_some();
         match (signed, payment) {
-            (false, payment) => {
-                direct::call(&house, &product, &action, Some(&node), "", payment).await
-            }
+            (false, payment) => bare(Some(&node), payment).await,
             (true, Some(payment)) => {
                 // Official clients send this after a 402: the payment counts, not the signature.
-                let parameters = node.get("parameters");
-                let payment = Some(payment);
-                direct::call(
-                    &house,
-                    &product,
-                    &action,
-                    parameters,
-                    "/parameters",
-                    payment,
-                )
-                .await
+                let call = DirectRequest {
+                    product: &product,
+                    action: &action,
+                    parameters: node.get("parameters"),
+                    payment: Some(payment),
+                };
+                direct::call(&house, peer.ip(), call, "/parameters").await
             }
             (true, None) => {
                 let binding = Binding::Path { action: &action };
@@ -125,15 +133,29 @@ pub(super) async fn invoke(
 pub(super) async fn invoke_product(
     State(house): State<House>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Path(product): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let Path(product) = path.map_err(|_| tool_not_found())?;
     let bytes: Bytes = body::read(&headers, body, house.limits).await?;
+    let payment = payment_header::payment(&headers)?;
     let service = house.service.clone();
     let work = async move {
         let node = body::parse(&bytes)?;
-        spend(&house, peer.ip(), &product, Binding::Scope, &node).await
+        let Some(payment) = payment else {
+            return spend(&house, peer.ip(), &product, Binding::Scope, &node).await;
+        };
+        let parameters = node.get("parameters");
+        let action = house.service.only_or_named_action(&product, parameters);
+        let action = action.map_err(|error| problem(&house, peer.ip(), error))?;
+        let call = DirectRequest {
+            product: &product,
+            action: action.as_str(),
+            parameters,
+            payment: Some(payment),
+        };
+        direct::call(&house, peer.ip(), call, "/parameters").await
     };
     service
         .detached(work)
@@ -241,20 +263,21 @@ pub(super) fn tool_document<'a>(reply: &CallReply, data: &'a RawValue) -> ToolDo
 
 /// A tool that failed: nothing is charged for it.
 pub(super) fn voided(reply: &CallReply, charge: &str) -> Problem {
-    let (status, code, detail) = if reply.kind == ReplyKind::TimedOut {
+    failed(reply, charge, "nothing is charged")
+}
+
+/// A tool that failed, and what became of the money.
+pub(super) fn failed(reply: &CallReply, charge: &str, money: &str) -> Problem {
+    let (status, code, what) = if reply.kind == ReplyKind::TimedOut {
         (
             StatusCode::GATEWAY_TIMEOUT,
             "TOOL_TIMEOUT",
-            "the tool took too long; nothing is charged",
+            "the tool took too long",
         )
     } else {
-        (
-            StatusCode::BAD_GATEWAY,
-            "TOOL_FAILED",
-            "the tool failed; nothing is charged",
-        )
+        (StatusCode::BAD_GATEWAY, "TOOL_FAILED", "the tool failed")
     };
-    Problem::new(status, code, detail)
+    Problem::new(status, code, format!("{what}; {money}"))
         .with("charge_id", charge)
         .with("charge_status", "voided")
         .with("charged_credits", &CreditsNumber(Credits::ZERO))
@@ -272,6 +295,15 @@ impl House {
         let detail = format!("too many signatures did not verify; wait {seconds} seconds");
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail);
         Err(problem.retry_after(seconds))
+    }
+}
+
+impl House {
+    /// A payment that somebody else signed counts as a failed signature.
+    pub(super) fn count_forgery(&self, peer: IpAddr, reason: &str) {
+        if Reason::is_bad_signature(reason) {
+            self.failures.record(peer, Instant::now());
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 
@@ -47,8 +47,9 @@ pub(super) async fn list(State(house): State<House>) -> Response {
 )]
 pub(super) async fn one(
     State(house): State<House>,
-    Path(product): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
+    let Path(product) = path.map_err(|_| tool_not_found())?;
     let service = &house.service;
     let slug: Slug = product.parse().map_err(|_| tool_not_found())?;
     let tool = service.catalogue().tool(&slug).ok_or_else(tool_not_found)?;
@@ -70,7 +71,7 @@ fn entry<'a>(service: &Service, tool: &'a Tool) -> ToolEntry<'a> {
         invoke_url: service.invoke_url(tool.slug(), action.slug()),
         price_credits: CreditsNumber(action.price()),
         price_usd: action.price().usd(),
-        x402: action.x402(),
+        x402: service.takes_x402(action),
         parameters: action.parameters(),
     });
     ToolEntry {

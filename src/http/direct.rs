@@ -1,5 +1,7 @@
 //! Calls paid one by one over x402.
 
+use std::net::IpAddr;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -9,43 +11,41 @@ use axum::{
 use super::{
     House,
     amounts::UsdNumber,
-    call::{conflict, data, paid_document, parameters_problem, tool_not_found, voided},
+    call::{conflict, data, failed, paid_document, parameters_problem, tool_not_found, voided},
     documents::{PaymentDocument, SettlingDocument, TransferDocument},
-    fields::FieldProblem,
     payment_header,
     problem::Problem,
 };
 use crate::{
-    auth::json::Node,
     base::PurchaseId,
     payment::PaymentState,
     service::{DirectAnswer, DirectError, DirectRequest, PaidCall},
     store::{Payment, ReplyKind},
-    x402::{PaymentRequired, SettleResponse, SignedPayment},
+    x402::{PaymentRequired, Resource, SettleResponse},
 };
 
 /// Runs a call whose parameters stand at `base` in the body.
 pub(super) async fn call(
     house: &House,
-    product: &str,
-    action: &str,
-    parameters: Option<&Node<'_>>,
+    peer: IpAddr,
+    call: DirectRequest<'_>,
     base: &str,
-    payment: Option<SignedPayment>,
 ) -> Result<Response, Problem> {
-    let request = DirectRequest {
-        product,
-        action,
-        parameters,
-        payment,
-    };
-    match house.service.direct_call(request).await {
+    if call.payment.is_some() {
+        house.check_failures(peer)?;
+    }
+    match house.service.direct_call(call).await {
         Ok(DirectAnswer::Finished(paid)) => Ok(finished(house, &paid)),
         Ok(DirectAnswer::Settling {
             payment,
             output_kept,
         }) => Ok(settling(house, &payment, output_kept)),
-        Err(error) => phrase(base, error),
+        Err(error) => {
+            if let DirectError::Refused { reason, .. } = &error {
+                house.count_forgery(peer, reason);
+            }
+            phrase(house, base, error)
+        }
     }
 }
 
@@ -59,10 +59,10 @@ fn finished(house: &House, paid: &PaidCall) -> Response {
             None => return Problem::internal().into_response(),
         }
     } else {
-        let problem = voided(reply, &payment.id.to_string());
+        let id = payment.id.to_string();
         if payment.state == PaymentState::Credited {
-            // It had settled first, and became credits of its payer.
-            let problem = problem
+            // It had settled first.
+            let problem = failed(reply, &id, "the payment became credits of its payer")
                 .with("credited_wallet", &payment.wallet.to_string())
                 .with(
                     "credited_credits",
@@ -70,7 +70,7 @@ fn finished(house: &House, paid: &PaidCall) -> Response {
                 );
             problem.into_response()
         } else {
-            problem.into_response()
+            voided(reply, &id).into_response()
         }
     };
     if payment.state == PaymentState::Credited {
@@ -176,14 +176,14 @@ pub(super) fn replay(id: PurchaseId, state: PaymentState) -> Problem {
     .with("charge_status", state.as_str())
 }
 
-fn phrase(base: &str, error: DirectError) -> Result<Response, Problem> {
+fn phrase(house: &House, base: &str, error: DirectError) -> Result<Response, Problem> {
     match error {
         DirectError::PaymentRequired(quote) => Ok(payment_required(&quote, None)),
         DirectError::Refused {
             response, quote, ..
         } => Ok(payment_required(&quote, Some(&response))),
         DirectError::ToolNotFound => Err(tool_not_found()),
-        DirectError::CreditsOnly => Err(credits_only()),
+        DirectError::CreditsOnly => Ok(credits_only(house)),
         DirectError::Parameters(errors) => Err(parameters_problem(base, errors)),
         DirectError::Replay { id, state } => Err(replay(id, state)),
         DirectError::InFlight { id, state } => Err(conflict(
@@ -207,10 +207,15 @@ fn phrase(base: &str, error: DirectError) -> Result<Response, Problem> {
     }
 }
 
-/// An unsigned call of an action that takes credits only.
-fn credits_only() -> Problem {
-    let missing = ["wallet_address", "session_nonce", "request_id", "signature"].map(|name| {
-        FieldProblem::new(format!("/{name}"), "is required: this action takes credits")
-    });
-    Problem::fields(&missing)
+/// An unpaid call of an action that takes credits only: no offer fits this URL.
+fn credits_only(house: &House) -> Response {
+    let url = house.service.purchase_url();
+    let error = format!("this action takes credits only: buy them at {url} and sign the call");
+    let description = "Prepaid credits".to_owned();
+    let resource = Resource {
+        url,
+        description,
+        mime_type: "application/json".to_owned(),
+    };
+    payment_required(&PaymentRequired::new(&error, resource, Vec::new()), None)
 }

@@ -23,11 +23,8 @@ pub(super) async fn live() -> Json<Value> {
 pub(super) async fn ready(State(house): State<House>) -> Result<Json<Value>, Problem> {
     if house.service.stopping() {
         let detail = "the server is stopping";
-        return Err(Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "UNAVAILABLE",
-            detail,
-        ));
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        return Err(Problem::new(status, "UNAVAILABLE", detail).retry_after(1));
     }
     match house.service.check_ready().await {
         Ok(()) => Ok(Json(json!({ "status": "ready" }))),

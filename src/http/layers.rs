@@ -1,7 +1,7 @@
 //! What surrounds every route: request ids, traces, limits, and a problem for whatever goes wrong
 //! outside the handlers.
 
-use std::any::Any;
+use std::{any::Any, time::Instant};
 
 use axum::{
     BoxError, Router,
@@ -36,6 +36,7 @@ pub(super) fn wrap(router: Router, limits: HttpLimits) -> Router {
                 .on_response(DefaultOnResponse::new().level(Level::INFO))
                 .on_failure(()),
         )
+        .layer(middleware::from_fn(measure))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -67,6 +68,17 @@ fn span(request: &Request) -> Span {
     tracing::info_span!("request", method = %request.method(), route, id)
 }
 
+async fn measure(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "-".to_owned(), |route| route.as_str().to_owned());
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    let labels = [("route", route), ("status", status)];
+    metrics::histogram!("http_request_duration_seconds", &labels).record(began.elapsed());
+    response
+}
+
 /// A client may name its requests, within reason.
 async fn drop_long_request_id(mut request: Request, next: Next) -> Response {
     let headers = request.headers_mut();
@@ -91,6 +103,14 @@ async fn overloaded(_: BoxError) -> Problem {
 async fn not_found() -> Problem {
     let detail = "there is nothing at this path; GET /docs shows what there is";
     Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
+}
+
+pub(super) async fn explain_not_found(response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        not_found().await.into_response()
+    } else {
+        response
+    }
 }
 
 async fn method_not_allowed() -> Problem {

@@ -24,7 +24,8 @@ mod session;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware::map_response, routing::post};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -62,9 +63,20 @@ pub fn router(service: Service, limits: HttpLimits) -> Router {
     };
     let (router, api) = api().split_for_parts();
     let router = router
+        // Some signers sign the path with a slash at its end, and send it there.
+        .route(
+            "/api/external/tools/{product}/actions/{action}/invoke/",
+            post(call::invoke),
+        )
         .with_state(house)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", api));
+        .merge(documentation(api));
     layers::wrap(router, limits)
+}
+
+/// The documents for people, which know a bare 404 only.
+fn documentation(api: OpenApi) -> Router {
+    let pages: Router = SwaggerUi::new("/docs").url("/openapi.json", api).into();
+    pages.layer(map_response(layers::explain_not_found))
 }
 
 fn api() -> OpenApiRouter<House> {

@@ -1,9 +1,11 @@
 //! `POST /api/external/credits/purchase`, and the status of a purchase.
 
+use std::net::SocketAddr;
+
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{ConnectInfo, Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -46,6 +48,7 @@ const LABEL_CHARS_MAX: usize = 128;
 )]
 pub(super) async fn buy(
     State(house): State<House>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -55,6 +58,9 @@ pub(super) async fn buy(
         read(&node)?
     };
     request.payment = payment_header::payment(&headers)?;
+    if request.payment.is_some() {
+        house.check_failures(peer.ip())?;
+    }
     let service = house.service.clone();
     let work = async move {
         match house.service.buy(request).await {
@@ -64,7 +70,12 @@ pub(super) async fn buy(
                 payment.id,
                 "the payment is being settled; nothing more needs to be sent",
             )),
-            Err(error) => phrase(error),
+            Err(error) => {
+                if let BuyError::Refused { reason, .. } = &error {
+                    house.count_forgery(peer.ip(), reason);
+                }
+                phrase(error)
+            }
         }
     };
     service
@@ -152,7 +163,7 @@ fn quote_problem(error: &QuoteError) -> Problem {
         QuoteError::NotAMultiple { suggested, .. } => Problem::new(
             StatusCode::BAD_REQUEST,
             "CREDITS_NOT_A_MULTIPLE",
-            error.to_string(),
+            format!("credits {error}"),
         )
         .with("suggested_credits", &CreditsNumber(*suggested))
         .with(
@@ -183,12 +194,13 @@ fn quote_problem(error: &QuoteError) -> Problem {
 )]
 pub(super) async fn status(
     State(house): State<House>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<PurchaseStatusDocument>, Problem> {
     let not_found = || {
         let detail = "there is no purchase with this id";
         Problem::new(StatusCode::NOT_FOUND, "PURCHASE_NOT_FOUND", detail)
     };
+    let Path(id) = path.map_err(|_| not_found())?;
     let id: PurchaseId = id.parse().map_err(|_| not_found())?;
     let payment = house
         .service

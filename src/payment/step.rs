@@ -30,13 +30,16 @@ pub enum Step {
 }
 
 /// Decides from the facts alone. `None` when the chain has no more to say of it.
+///
+/// What was refused is not settled from here any more, but its authorization is still out: anyone
+/// may submit it, and money that arrives is never refused.
 #[must_use]
 pub fn next_step(
     state: PaymentState,
     terms: &Authorization,
     fact: AuthorizationFact,
 ) -> Option<Step> {
-    if state.is_settled() {
+    if state.is_settled() && state != PaymentState::Refused {
         return None;
     }
     Some(match fact {
@@ -59,6 +62,7 @@ pub fn next_step(
         AuthorizationFact::Unused { confirmed_until } if confirmed_until > terms.expires_at() => {
             Step::Expire
         }
+        AuthorizationFact::Unused { .. } if state == PaymentState::Refused => Step::Wait,
         AuthorizationFact::Unused { .. } if state == PaymentState::Authorized => Step::Settle,
         AuthorizationFact::Unused { .. } => Step::Resend,
     })
@@ -153,11 +157,20 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_payment_is_never_sent_but_credited_if_it_arrives() {
+        let step = |fact| next_step(PaymentState::Refused, &TERMS, fact).unwrap();
+        assert_eq!(step(unused(5)), Step::Wait);
+        assert_eq!(step(unused(1_001)), Step::Expire);
+        assert!(matches!(
+            step(AuthorizationFact::Paid(included(true))),
+            Step::Credit { .. }
+        ));
+    }
+
+    #[test]
     fn a_settled_payment_has_no_next_step() {
-        for state in PaymentState::ALL
-            .into_iter()
-            .filter(|state| state.is_settled())
-        {
+        use PaymentState::{Confirmed, Credited, Expired, Failed};
+        for state in [Confirmed, Credited, Expired, Failed] {
             assert_eq!(
                 next_step(state, &TERMS, AuthorizationFact::Paid(included(true))),
                 None

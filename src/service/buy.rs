@@ -147,7 +147,11 @@ impl Service {
             FirstLook::Paid { since_block } => {
                 // The money is here: its amount counts, not the terms of today.
                 let credits = worth(recovered.asset, &recovered.payment.authorization);
-                (credits.ok_or(Reason::AmountMismatch)?, since_block)
+                let credits = credits.ok_or(Reason::AmountMismatch)?;
+                if recovered.payer() != request.wallet && credits != request.credits {
+                    return Err(Reason::SponsorSignatureInvalid.into());
+                }
+                (credits, since_block)
             }
             FirstLook::Unused { head } => (request.credits, head),
         };
@@ -187,16 +191,14 @@ impl Service {
             Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(known)),
             Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
             Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
+            Err(PaymentRefusal::RepliesFull) => Err(Unavailable::RepliesFull.into()),
         }
     }
 
     /// The same authorization again: the first purchase answers.
     async fn repeat(&self, known: Payment, request: &BuyRequest) -> Result<BuyAnswer, BuyError> {
         if known.way == PaymentWay::Direct {
-            let id = known.id;
-            let state = self.late_arrival(known).await;
-            let state = state.map_err(BuyError::Unavailable)?;
-            return Err(BuyError::Replay { id, state });
+            return self.repeat_of_direct(known).await;
         }
         if known.state == PaymentState::Refused {
             // Nothing was broadcast for it and the authorization may still be good.
@@ -205,6 +207,29 @@ impl Service {
         }
         self.drive_detached(known.id);
         self.outcome(known.id, false, request).await
+    }
+
+    /// An authorization that was meant for a direct call buys nothing here, unless the call was given
+    /// up and the money came all the same.
+    async fn repeat_of_direct(&self, known: Payment) -> Result<BuyAnswer, BuyError> {
+        let id = known.id;
+        if known.state == PaymentState::Refused {
+            self.advance(id).await.map_err(BuyError::Unavailable)?;
+        }
+        let payment = self.purchase(id).await.map_err(BuyError::Unavailable)?;
+        match payment {
+            Some(payment)
+                if known.state == PaymentState::Refused
+                    && payment.state == PaymentState::Credited =>
+            {
+                let balance = None;
+                Ok(BuyAnswer::Credited(Purchase { payment, balance }))
+            }
+            _ => Err(BuyError::Replay {
+                id,
+                state: known.state,
+            }),
+        }
     }
 
     async fn outcome(
@@ -230,6 +255,7 @@ impl Service {
                 Ok(BuyAnswer::Settling(payment))
             }
             PaymentState::Refused | PaymentState::Failed | PaymentState::Expired => {
+                self.check_quote(request)?;
                 let reason = payment.reason.unwrap_or_else(|| payment.state.to_string());
                 let response = SettleResponse::refused(
                     payment.asset.network,

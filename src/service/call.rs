@@ -159,7 +159,7 @@ impl Service {
             return Self::replay(&candidates, call.signature, stored);
         }
         self.check_expiry(&session)?;
-        let (tool, action) = self.find(&call)?;
+        let (tool, action) = self.find(call.product, call.binding, call.parameters)?;
         check_parameters(action, call.parameter_bytes()).map_err(CallError::Parameters)?;
         let verified = Self::verify(&candidates, call.signature)?;
         self.remember_form(caller.session_nonce, &verified);
@@ -171,10 +171,11 @@ impl Service {
             .hold_and_run(hold, tool, action, call.parameter_bytes())
             .await?
         {
-            Ok(call) => Ok(CallAnswer {
-                call,
-                replayed: false,
-            }),
+            Ok(call) => {
+                metrics::counter!("charges_total", "status" => call.status.as_str()).increment(1);
+                let replayed = false;
+                Ok(CallAnswer { call, replayed })
+            }
             Err(HoldRefusal::Taken(stored)) => Self::replay(&candidates, call.signature, *stored),
             Err(HoldRefusal::Insufficient { available }) => Err(CallError::Insufficient {
                 price: action.price(),
@@ -246,21 +247,24 @@ impl Service {
         }
     }
 
-    fn find(&self, call: &SignedCall<'_>) -> Result<(&Tool, &Action), CallError> {
-        let slug: Slug = call.product.parse().map_err(|_| CallError::ToolNotFound)?;
+    fn find(
+        &self,
+        product: &str,
+        binding: Binding<'_>,
+        parameters: Option<&Node<'_>>,
+    ) -> Result<(&Tool, &Action), CallError> {
+        let slug: Slug = product.parse().map_err(|_| CallError::ToolNotFound)?;
         let tool = self
             .catalogue()
             .tool(&slug)
             .ok_or(CallError::ToolNotFound)?;
-        let named = match call.binding {
+        let named = match binding {
             Binding::Path { action } => action,
             Binding::Scope => {
                 if let Some(action) = tool.only_action() {
                     return Ok((tool, action));
                 }
-                let named = call
-                    .parameters
-                    .and_then(|parameters| parameters.get("action"));
+                let named = parameters.and_then(|parameters| parameters.get("action"));
                 named
                     .and_then(Node::as_str)
                     .ok_or(CallError::ActionNotNamed)?
@@ -269,6 +273,19 @@ impl Service {
         let slug: Slug = named.parse().map_err(|_| CallError::ToolNotFound)?;
         let action = tool.action(&slug).ok_or(CallError::ToolNotFound)?;
         Ok((tool, action))
+    }
+
+    /// The only action of a product, or the one that `parameters.action` names.
+    ///
+    /// # Errors
+    /// When there is no such product or action.
+    pub fn only_or_named_action(
+        &self,
+        product: &str,
+        parameters: Option<&Node<'_>>,
+    ) -> Result<Slug, CallError> {
+        let (_, action) = self.find(product, Binding::Scope, parameters)?;
+        Ok(action.slug().clone())
     }
 
     pub(super) fn verify(

@@ -11,7 +11,7 @@ use super::{
     PaymentProblem, Reason, Service, Unavailable,
     call::{check_parameters, parameter_bytes},
     payment_check::{FirstLook, Recovered, match_terms},
-    quote::DIRECT_MARGIN_SECONDS,
+    quote::{DIRECT_MARGIN_SECONDS, timeout_seconds},
     random_id,
 };
 use crate::{
@@ -189,7 +189,7 @@ impl Service {
             .catalogue()
             .lookup(&slug(request.product)?, &slug(request.action)?)
             .ok_or(DirectError::ToolNotFound)?;
-        if action.x402() {
+        if self.takes_x402(action) {
             Ok((tool, action))
         } else {
             Err(DirectError::CreditsOnly)
@@ -216,7 +216,7 @@ impl Service {
         }
         check_parameters(run.action, run.parameters).map_err(DirectError::Parameters)?;
         let offers = self.direct_offers(run.action);
-        let valid_seconds_min = run.action.timeout().as_secs() + DIRECT_MARGIN_SECONDS;
+        let valid_seconds_min = timeout_seconds(run.action) + DIRECT_MARGIN_SECONDS;
         match_terms(&recovered, &offers, self.now(), valid_seconds_min)?;
         let mut look = self.first_look(&recovered).await?;
         if let FirstLook::Unused { head } = look {
@@ -280,6 +280,9 @@ impl Service {
             Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(known)),
             Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
             Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
+            Err(PaymentRefusal::RepliesFull) => {
+                Err(DirectError::Unavailable(Unavailable::RepliesFull).into())
+            }
         }
     }
 
@@ -428,8 +431,19 @@ impl Service {
                 Ok(self.finished(payment, reply, run, replayed))
             }
             (DirectStage::Done | DirectStage::Waiting, _)
-                if state.is_settled() && state != PaymentState::Confirmed =>
+                if matches!(
+                    state,
+                    PaymentState::Refused | PaymentState::Failed | PaymentState::Expired
+                ) =>
             {
+                Err(self.withheld(payment, run))
+            }
+            (DirectStage::Done, _) if state.is_settled() => {
+                // The reply has outlived its time.
+                Err(DirectError::Replay { id, state })
+            }
+            (DirectStage::Abandoned, _) if !replayed && state == PaymentState::Refused => {
+                // It did not settle in time and was not broadcast: nothing is owed.
                 Err(self.withheld(payment, run))
             }
             (DirectStage::Done, _) => Ok(DirectAnswer::Settling {

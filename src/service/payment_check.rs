@@ -1,5 +1,5 @@
 //! Is this payment the one that was asked for? The checks that purchases and direct calls share, in
-//! the order of protocol.md section 3: the signer first, without a word to any node.
+//! the order of docs/PROTOCOL.md section 3: the signer first, without a word to any node.
 
 use alloy::primitives::B256;
 
@@ -284,9 +284,9 @@ fn check_validity(terms: &Authorization, now: Timestamp, seconds_min: u64) -> Re
     Ok(())
 }
 
-/// The credits that a transfer of `terms.value` is worth; `None` for a part of a unit.
+/// The credits that a transfer of `terms.value` is worth; `None` for nothing or a part of a unit.
 pub(super) fn worth(asset: &Asset, terms: &Authorization) -> Option<Credits> {
-    Credits::from_base_units(terms.value, asset.decimals)
+    Credits::from_base_units(terms.value, asset.decimals).filter(|credits| credits.is_positive())
 }
 
 fn signature(bytes: &[u8]) -> Option<Signature> {
@@ -299,6 +299,14 @@ fn is_signed(terms: &Authorization, domain: &TokenDomain, signature: &Signature)
 }
 
 impl Reason {
+    /// Whether a code says that a signature was not the one that was called for.
+    #[must_use]
+    pub fn is_bad_signature(code: &str) -> bool {
+        [Self::InvalidSignature, Self::SponsorSignatureInvalid]
+            .iter()
+            .any(|reason| reason.as_str() == code)
+    }
+
     /// The code that x402's documents give it where they have one.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -24,7 +24,7 @@ const DIRECT_THINKING_SECONDS: u64 = 30;
 /// Why an amount of credits is not sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum QuoteError {
-    #[error("must be a multiple of {step} credits; {suggested} is the nearest above")]
+    #[error("must be a multiple of {step}; {suggested} is the nearest above")]
     NotAMultiple { step: Credits, suggested: Credits },
     #[error("must be from {min} to {max} credits")]
     OutOfRange { min: Credits, max: Credits },
@@ -39,6 +39,12 @@ pub(super) struct Offer<'a> {
     /// Base units of the asset.
     pub(super) amount: U256,
     pub(super) max_timeout_seconds: u64,
+}
+
+/// The time limit of a tool, rounded up.
+pub(super) fn timeout_seconds(action: &Action) -> u64 {
+    let limit = action.timeout();
+    limit.as_secs() + u64::from(limit.subsec_nanos() > 0)
 }
 
 impl Offer<'_> {
@@ -138,7 +144,7 @@ impl Service {
     }
 
     pub(super) fn direct_offers(&self, action: &Action) -> Vec<Offer<'_>> {
-        let needed = action.timeout().as_secs() + DIRECT_MARGIN_SECONDS + DIRECT_THINKING_SECONDS;
+        let needed = timeout_seconds(action) + DIRECT_MARGIN_SECONDS + DIRECT_THINKING_SECONDS;
         self.offers(
             action.price(),
             None,
@@ -146,11 +152,18 @@ impl Service {
         )
     }
 
+    /// Whether an action may be paid call by call: where nothing is bought on a chain, none may.
+    #[must_use]
+    pub fn takes_x402(&self, action: &Action) -> bool {
+        action.x402() && !self.networks().is_empty()
+    }
+
     /// What one call of an action costs without credits; `None` when it takes credits only.
     #[must_use]
     pub fn direct_quote(&self, tool: &Slug, action: &Slug, error: &str) -> Option<PaymentRequired> {
         let (tool, action) = self.catalogue().lookup(tool, action)?;
-        action.x402().then(|| self.quote_of(tool, action, error))
+        self.takes_x402(action)
+            .then(|| self.quote_of(tool, action, error))
     }
 
     pub(super) fn quote_of(&self, tool: &Tool, action: &Action, error: &str) -> PaymentRequired {

@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use super::{Service, Unavailable, locked, settle::Progress};
+use super::{
+    Service, Unavailable, locked,
+    settle::{Progress, waits},
+};
 use crate::{base::AgentAddress, chain::ChainError};
 
 /// Payments and transactions that one round of the reconciler takes.
@@ -97,7 +100,7 @@ impl Service {
                 }
             }
         }
-        for id in self.store().open_payments(ROUND_MAX).await? {
+        for id in self.store().open_payments(self.now(), ROUND_MAX).await? {
             if locked(&self.0.driven).contains(&id) {
                 continue;
             }
@@ -106,7 +109,7 @@ impl Service {
                     Ok(Progress::Moved) => {}
                     Ok(Progress::Settled | Progress::Waiting) => break,
                     Err(error) => {
-                        tracing::warn!(payment = ?id, %error, "a payment waits");
+                        waits(id, &error);
                         break;
                     }
                 }

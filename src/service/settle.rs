@@ -6,6 +6,7 @@
 use std::{future::Future, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::Instrument;
 
 use super::{Reason, Service, Unavailable, locked};
 use crate::{
@@ -15,8 +16,9 @@ use crate::{
     store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
 };
 
-/// How often a payment that waits for the chain is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long after a look the next one comes: soon at first, then less and less often.
+const FIRST_LOOK_AFTER: Duration = Duration::from_millis(50);
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
@@ -38,17 +40,19 @@ impl Service {
         }
         let _driven = Driven { service: self, id };
         let give_up_at = Instant::now() + FOLLOW_FOR;
+        let mut pause = FIRST_LOOK_AFTER;
         while Instant::now() < give_up_at && !self.0.stop.is_cancelled() {
             match self.advance(id).await {
                 Ok(Progress::Settled) => return,
                 Ok(Progress::Moved) => continue,
                 Ok(Progress::Waiting) => {}
-                Err(error) => tracing::warn!(payment = ?id, %error, "a payment waits"),
+                Err(error) => waits(id, &error),
             }
             tokio::select! {
-                () = sleep(LOOK_EVERY) => {}
+                () = sleep(pause) => {}
                 () = self.0.stop.cancelled() => {}
             }
+            pause = (pause * 3 / 2).min(LOOK_AT_LEAST_EVERY);
         }
     }
 
@@ -57,7 +61,8 @@ impl Service {
         let Some(payment) = self.store().payment(id).await? else {
             return Ok(Progress::Settled);
         };
-        if payment.state.is_settled() {
+        let refused = payment.state == PaymentState::Refused;
+        if payment.state.is_settled() && !refused {
             return Ok(Progress::Settled);
         }
         let Some(network) = self.network(payment.asset.network) else {
@@ -67,6 +72,8 @@ impl Service {
         let fact = look(network, &payment).await?;
         match next_step(payment.state, &payment.terms, fact) {
             None => Ok(Progress::Settled),
+            // Nobody waits for what was refused; it is looked at again once it has run out.
+            Some(Step::Wait) if refused => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
             Some(Step::Settle) => self.settle(network, &payment).await,
             Some(Step::Resend) => self.resend(network, &payment).await,
@@ -78,6 +85,7 @@ impl Service {
                     now: self.now(),
                 };
                 self.store().credit_payment(credit).await?;
+                metrics::counter!("payments_credited_total").increment(1);
                 tracing::info!(%transaction, block, "a payment is credited");
                 Ok(Progress::Moved)
             }
@@ -93,31 +101,6 @@ impl Service {
                     .await
             }
         }
-    }
-
-    /// A call that was not run or failed is not settled, but its payer can settle it all the same.
-    /// Money that is here is booked, whatever became of the call.
-    pub(super) async fn late_arrival(&self, known: Payment) -> Result<PaymentState, Unavailable> {
-        let Some(network) = self.network(known.asset.network) else {
-            return Ok(known.state);
-        };
-        if known.state != PaymentState::Refused {
-            return Ok(known.state);
-        }
-        let AuthorizationFact::Paid(at) = look(network, &known).await? else {
-            return Ok(known.state);
-        };
-        if at.confirmed {
-            let credit = CreditPayment {
-                payment: known.id,
-                transaction: at.transaction,
-                block: at.block,
-                now: self.now(),
-            };
-            self.store().credit_payment(credit).await?;
-        }
-        let now = self.store().payment(known.id).await?;
-        Ok(now.map_or(known.state, |payment| payment.state))
     }
 
     async fn give_up(
@@ -270,7 +253,7 @@ impl Service {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, tokio::task::JoinError> {
-        self.0.tasks.spawn(work).await
+        self.0.tasks.spawn(work.in_current_span()).await
     }
 }
 
@@ -283,6 +266,12 @@ async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact,
             payment.transaction,
         )
         .await
+}
+
+/// Nothing is lost: the state is durable and the payment is looked at again.
+pub(super) fn waits(id: PurchaseId, error: &Unavailable) {
+    metrics::counter!("payments_waiting_total").increment(1);
+    tracing::warn!(payment = ?id, %error, "a payment waits");
 }
 
 /// What one look brought.

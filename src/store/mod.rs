@@ -186,7 +186,11 @@ impl Store {
         call: Option<NewDirectCall>,
     ) -> Result<Result<(), PaymentRefusal>, StoreError> {
         self.queue
-            .submit(sqlite::InsertPayment { payment, call })
+            .submit(sqlite::InsertPayment {
+                payment,
+                call,
+                limits: self.backend.limits(),
+            })
             .await
     }
 
@@ -255,12 +259,17 @@ impl Store {
         sqlite::reads::payment_by_key(self.backend.readers(), key).await
     }
 
-    /// Payments that the chain has still to decide, oldest first, at most `limit`.
+    /// Payments that the chain has still to decide, oldest first, at most `limit`; a refused one
+    /// once its authorization has run out.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn open_payments(&self, limit: u32) -> Result<Vec<PurchaseId>, StoreError> {
-        sqlite::reads::open_payments(self.backend.readers(), limit).await
+    pub async fn open_payments(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<PurchaseId>, StoreError> {
+        sqlite::reads::open_payments(self.backend.readers(), now, limit).await
     }
 
     /// Relayer transactions that may still be mined, in the order of their account nonces.

@@ -58,6 +58,8 @@ pub enum PaymentRefusal {
     PayerBusy,
     /// The payer's settlement failed after a tool had run.
     PayerBarred,
+    /// The quota of stored replies is used up.
+    RepliesFull,
 }
 
 /// A relayer's transaction, as bytes.

@@ -245,7 +245,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub fn spec(slug: &str, price: &str) -> ActionSpec {
+    pub(in crate::upstream) fn spec(slug: &str, price: &str) -> ActionSpec {
         ActionSpec {
             slug: slug.parse().unwrap(),
             description: String::new(),

@@ -3,6 +3,8 @@
 //! `COUNTERFOIL_CRASH_SEED` repeats the moments of an earlier run as far as threads allow, and
 //! `COUNTERFOIL_CRASH_ROUNDS` makes it many more.
 
+#![expect(clippy::print_stdout, reason = "a seed is worth nothing untold")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::U256;
@@ -234,7 +236,7 @@ fn purchases_survive_kills() {
             }
             proxy.mend();
             for (request, told) in requests.iter().zip(&mut told) {
-                let reply = house.outcome(request).await.expect(200);
+                let reply = house.settled(request).await.expect(200);
                 assert_eq!(reply.json["status"], "credited");
                 remember(told, Some(reply));
             }
@@ -306,7 +308,7 @@ fn direct_calls_survive_kills() {
             proxy.mend();
             house.settled_books().await;
             for (call, told) in calls.iter().zip(&mut told) {
-                let reply = house.outcome(&call.request).await;
+                let reply = house.settled(&call.request).await;
                 call.judge(told, Some(reply));
             }
             payers.extend(calls);

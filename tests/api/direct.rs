@@ -202,7 +202,7 @@ fn output_waits_for_the_money() {
             assert_eq!(reply.payment_response(), None);
         }
         house.chain.mine(1).await.unwrap();
-        let reply = house.outcome(&request).await.expect(200);
+        let reply = house.settled(&request).await.expect(200);
         assert_eq!(reply.json["response"]["data"]["forecast"], "sunny");
         assert_eq!(house.tools.count(), 1);
         let books = settled(&house).await;
@@ -299,12 +299,12 @@ fn equal_calls_at_once_are_one_call() {
             for reply in replies {
                 let mut reply = reply.unwrap();
                 if reply.status == 202 {
-                    reply = house.outcome(&requests[0]).await;
+                    reply = house.settled(&requests[0]).await;
                 } else if reply.status == 409 {
                     let code = "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT";
                     assert!(reply.header("retry-after").is_some());
                     reply.problem(409, code);
-                    reply = house.outcome(&requests[0]).await;
+                    reply = house.settled(&requests[0]).await;
                 }
                 answers.push(reply.expect(200).text().to_owned());
             }
@@ -352,7 +352,7 @@ fn a_call_whose_money_is_on_the_way_keeps_its_payer_busy() {
         refused(house.send(&second).await, "payer_has_an_unsettled_call");
         house.chain.set_automine(true).await.unwrap();
         house.chain.mine(1).await.unwrap();
-        house.outcome(&first).await.expect(200);
+        house.settled(&first).await.expect(200);
         house.send(&second).await.expect(200);
         assert_eq!(settled(&house).await.revenue(), 100_000);
     });
@@ -532,10 +532,10 @@ fn money_that_arrives_for_a_call_that_failed_becomes_credits() {
         assert_eq!(house.books().await.cash(), 0);
         // Nobody but the payer can do this: the authorization was never broadcast.
         house.chain.front_run(&payment).await;
-        let reply = house.pay(&wallet, 100, &payment).await;
-        let reply = reply.problem(409, REPLAY);
-        assert_eq!(reply.json["charge_status"], "credited");
+        let reply = house.pay(&wallet, 100, &payment).await.expect(200);
+        assert_eq!(reply.json["credits_purchased"], 3);
         assert_eq!(settled(&house).await.units(&wallet), 30_000);
+        house.send(&call).await.problem(409, REPLAY);
     });
 }
 
@@ -619,6 +619,30 @@ fn parameters_are_checked_before_money_is_taken() {
 }
 
 #[test]
+fn a_call_is_not_paid_with_less_or_by_another() {
+    run(async {
+        let house = house(None).await;
+        let (wallet, good) = paying(&house, "weather", "forecast").await;
+        let before = house.books().await;
+        let mut less = good.clone();
+        less.authorization.value -= U256::ONE;
+        less.sign(&wallet);
+        let mut stolen = good.clone();
+        stolen.sign(&Wallet::random());
+        for (payment, reason) in [
+            (less, "invalid_exact_evm_payload_authorization_value"),
+            (stolen, "invalid_exact_evm_payload_signature"),
+        ] {
+            let reply = house.send(&request("weather", "forecast", &payment)).await;
+            assert_eq!(reply.payment_required()["accepts"][0], good.accepted);
+            refused(reply, reason);
+        }
+        assert_eq!(house.books().await, before);
+        assert_eq!(house.tools.count(), 0);
+    });
+}
+
+#[test]
 fn whoever_has_no_credits_is_shown_the_way_to_pay_the_call() {
     run(async {
         let house = house(None).await;
@@ -647,10 +671,13 @@ fn an_action_for_credits_only_takes_no_payment() {
         let house = house(None).await;
         let (wallet, payment) = paying(&house, "weather", "forecast").await;
         let shout = path("echo", "shout");
-        let bare = house.post(&shout, &bern()).await;
-        bare.problem(400, "INVALID_REQUEST");
-        let request = Request::direct(&shout, &bern(), &payment);
-        house.send(&request).await.problem(400, "INVALID_REQUEST");
+        let mut request = Request::direct(&shout, &bern(), &payment);
+        for payment in [request.payment.clone(), None] {
+            request.payment = payment;
+            let reply = house.send(&request).await.expect(402);
+            assert_eq!(reply.payment_required()["accepts"], json!([]));
+            assert_eq!(reply.payment_response(), None);
+        }
         assert_eq!(settled(&house).await.payments.len(), 0);
         assert_eq!(dollars(&house, &wallet).await, payment.amount());
     });
@@ -673,7 +700,7 @@ fn a_client_that_hangs_up_has_paid_and_finds_its_output() {
             let reply = house.send(&call).await;
             reply.problem(409, "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT");
             house.tools.open_gate();
-            let reply = house.outcome(&call).await.expect(200);
+            let reply = house.settled(&call).await.expect(200);
             assert_eq!(reply.json["response"]["data"]["gate"], "open");
             assert_eq!(house.tools.count(), asked + 1);
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::support::{Call, House, run};
+use crate::support::{Call, House, Setup, run};
 
 /// A tool, its action, and what a call of it comes to.
 struct Failure {
@@ -114,7 +114,7 @@ fn a_client_that_hangs_up_is_charged_and_finds_its_reply() {
         let running = house.call(&call).await;
         running.problem(409, "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT");
         house.tools.open_gate();
-        let reply = house.settled(&call).await.expect(200);
+        let reply = house.called(&call).await.expect(200);
         assert_eq!(reply.header("idempotent-replayed"), Some("true"));
         assert_eq!(reply.json["response"]["data"], json!({ "gate": "open" }));
         assert_eq!(reply.json["charge_status"], "captured");
@@ -153,5 +153,63 @@ fn a_server_that_stops_finishes_what_runs() {
         let again = house.call(&call).await.expect(200);
         assert_eq!(again.body, answer);
         assert_eq!(house.tools.count(), 1);
+    });
+}
+
+#[test]
+fn a_server_that_stops_waits_no_longer_than_it_may() {
+    run(async {
+        let listen = "listen = \"127.0.0.1:0\"";
+        let setup = Setup::default().with(listen, &format!("{listen}\nshutdown_seconds = 1"));
+        let mut house = House::with(setup).await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let call = Call::of(&wallet, &session, "endless", "trouble", "gate");
+        let request = house.http.post(house.url(&call.url_path()));
+        let request = request
+            .header("content-type", "application/json")
+            .body(call.body().to_string());
+        let answer = tokio::spawn(request.send());
+        house.tools.asked(1).await;
+        let start = std::time::Instant::now();
+        assert!(house.terminate().await.success());
+        assert!(start.elapsed().as_secs() < 8, "{:?}", start.elapsed());
+        assert!(answer.await.unwrap().is_err());
+
+        house.start().await;
+        house.books().await.nothing_held();
+        house.call(&call).await.problem(503, "UNAVAILABLE");
+        assert_eq!(house.balance(&wallet).await["available_credits"], 100);
+    });
+}
+
+#[test]
+fn when_no_more_replies_can_be_kept_nothing_is_charged() {
+    run(async {
+        let limit = "response_bytes_max = 65_536";
+        let quota = format!("{limit}\nstored_replies_bytes_max = 1_048_576");
+        let house = House::with(Setup::default().with(limit, &quota)).await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let call = |index: usize| Call {
+            parameters: json!({ "text": "x".repeat(60_000) }),
+            ..Call::of(&wallet, &session, &format!("full-{index}"), "echo", "shout")
+        };
+        let mut kept = Vec::new();
+        let refused = loop {
+            let reply = house.call(&call(kept.len())).await;
+            if reply.status != 200 {
+                break reply;
+            }
+            kept.push(reply);
+            assert!(kept.len() < 20, "more is kept than may be");
+        };
+        let refused = refused.problem(503, "UNAVAILABLE");
+        assert!(refused.header("retry-after").is_some());
+        let charged = i64::try_from(kept.len()).unwrap() * 25_000;
+        assert_eq!(house.books().await.units(&wallet), 1_000_000 - charged);
+        // Those that are kept are told again.
+        let again = house.call(&call(0)).await.expect(200);
+        assert_eq!(again.body, kept[0].body);
     });
 }

@@ -11,10 +11,14 @@
 
 mod support;
 
+mod bad_input;
 mod chain;
+mod config;
 mod crash;
 mod direct;
 mod failures;
+mod http;
+mod prices;
 mod purchase;
 mod replay;
 mod spend;

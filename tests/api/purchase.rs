@@ -437,6 +437,7 @@ fn a_header_that_is_no_payment_is_refused() {
             ("null", encode(&json!(null))),
             ("deep", STANDARD.encode("[".repeat(5_000))),
             ("huge", STANDARD.encode("x".repeat(20_000))),
+            ("enormous", "x".repeat(100_000)),
             ("version 1", edited("/x402Version", json!(1))),
             ("version 3", edited("/x402Version", json!(3))),
             ("no version", without("", "x402Version")),
@@ -664,5 +665,51 @@ fn a_purchase_may_name_its_network_and_a_label() {
             .await
             .problem(400, "INVALID_REQUEST");
         assert_eq!(reply.pointers(), ["/network"]);
+    });
+}
+
+#[test]
+fn each_asset_has_its_offer_and_a_payment_finds_its_own() {
+    run(async {
+        // A second token, with more decimals, listed first. Nobody pays with it.
+        let other = "0x00000000000000000000000000000000000000d1";
+        let first = format!(
+            "[[network.asset]]\naddress = \"{other}\"\nsymbol = \"DAI\"\ndecimals = 18\n\
+             eip712_name = \"DAI\"\neip712_version = \"1\"\n\n[[network.asset]]"
+        );
+        let house = House::with(Setup::default().with("[[network.asset]]", &first)).await;
+        let wallet = Wallet::random();
+        house.chain_dollars(&wallet, 200).await;
+        let offer = house
+            .post(PURCHASE, &purchase(&wallet, 100))
+            .await
+            .expect(402);
+        let accepts = offer.json["accepts"].as_array().unwrap();
+        assert_eq!(accepts.len(), 2);
+        assert_eq!(accepts[0]["asset"], other);
+        assert_eq!(accepts[0]["amount"], "1000000000000000000");
+        assert_eq!(
+            accepts[0]["extra"],
+            json!({ "name": "DAI", "version": "1" })
+        );
+        assert_eq!(accepts[1]["amount"], "1000000");
+
+        // Named, and found by its signature.
+        let named = Payment::accept(&accepts[1], &wallet);
+        house.pay(&wallet, 100, &named).await.expect(200);
+        let unnamed = Payment::accept(&accepts[1], &wallet);
+        let header = encode(&json!({
+            "x402Version": 2,
+            "scheme": "exact",
+            "network": "eip155:84532",
+            "payload": unnamed.proof(),
+        }));
+        let body = purchase(&wallet, 100);
+        let reply = house.pay_header(&body, "payment-signature", &header).await;
+        assert_eq!(reply.expect(200).json["balance_credits"], 200);
+
+        // Credits that do not run out are one grant.
+        let balance = house.balance(&wallet).await;
+        assert_eq!(balance["grants"].as_array().unwrap().len(), 1, "{balance}");
     });
 }

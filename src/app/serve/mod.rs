@@ -1,14 +1,10 @@
 //! `counterfoil serve`: wiring, start, and an orderly end.
 
 mod connections;
+mod metrics;
 mod wiring;
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io::Write as _, path::Path, process::ExitCode, time::Duration};
 
 use thiserror::Error;
 use tokio::{
@@ -22,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::{self, Config, ConfigError},
     keys::KeyError,
+    telemetry::{self, TelemetryError},
 };
 use crate::{
     chain::NetworkSettingsError,
@@ -34,8 +31,10 @@ use crate::{
 /// Why the server did not start. Each message tells the operator what to do.
 #[derive(Debug, Error)]
 pub enum ServeError {
-    #[error("the configuration {path} is refused:\n{error}")]
-    Config { path: PathBuf, error: ConfigError },
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error("network {network}: {error}")]
@@ -54,6 +53,8 @@ pub enum ServeError {
         address: std::net::SocketAddr,
         error: std::io::Error,
     },
+    #[error("server.metrics_listen: {0}")]
+    Metrics(metrics::MetricsError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -70,10 +71,8 @@ pub async fn run(path: &Path) -> ExitCode {
 }
 
 async fn serve(path: &Path) -> Result<(), ServeError> {
-    let config = config::load(path).map_err(|error| ServeError::Config {
-        path: path.to_owned(),
-        error,
-    })?;
+    telemetry::init(telemetry::SERVICE_FILTER)?;
+    let config = config::load(path)?;
     let shutdown = config.server.shutdown;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
@@ -108,6 +107,10 @@ impl Running {
     /// # Errors
     /// When serving would be wrong.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
+        let metrics = match config.server.metrics_listen {
+            Some(listen) => Some(metrics::open(listen).await.map_err(ServeError::Metrics)?),
+            None => None,
+        };
         let (listen, limits) = (config.server.listen, wiring::http_limits(&config));
         // A port that is taken must not cost the holds of the server that has it.
         let listener = TcpListener::bind(listen)
@@ -124,10 +127,17 @@ impl Running {
         service.start().await?;
 
         let stop = CancellationToken::new();
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
         ];
+        if let Some((listener, router)) = metrics {
+            workers.push(tokio::spawn(connections::serve(
+                listener,
+                router,
+                stop.clone(),
+            )));
+        }
         let router = http::router(service.clone(), limits);
         let connections = tokio::spawn(connections::serve(listener, router, stop.clone()));
         tracing::info!(%address, "listening");

@@ -1,21 +1,17 @@
 //! From the configuration to a service.
 
-use std::{
-    num::NonZeroU32,
-    path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{num::NonZeroU32, path::Path, time::Duration};
 
 use tokio::task::JoinHandle;
 
 use super::ServeError;
 use crate::{
     app::{
+        clock,
         config::{self, Config},
         keys,
     },
     auth::SessionKey,
-    base::Timestamp,
     chain::{Asset, Network, NetworkSettings},
     http::HttpLimits,
     service::{Clock, Parts, Service, Settings},
@@ -59,7 +55,7 @@ pub(super) async fn service(config: Config) -> Result<(Service, JoinHandle<()>),
         catalogue: config.catalogue,
         upstream,
         session_key,
-        clock: Clock::new(wall_clock),
+        clock: Clock::new(clock::now),
     };
     Ok((Service::new(parts), writer))
 }
@@ -100,15 +96,4 @@ fn asset(config: &config::Asset) -> Asset {
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the wall clock"
-)]
-fn wall_clock() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

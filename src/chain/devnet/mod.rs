@@ -148,6 +148,11 @@ impl Devnet {
         Ok(devnet)
     }
 
+    /// Ends the node and waits until its process is gone.
+    pub async fn stop(self) {
+        self.process.stop().await;
+    }
+
     #[must_use]
     pub const fn rpc_url(&self) -> &Url {
         &self.url

@@ -47,6 +47,11 @@ impl Process {
         Ok((Self(child), url))
     }
 
+    pub(super) async fn stop(mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.0.kill().await;
+    }
+
     pub(super) fn id(&self) -> Option<u32> {
         self.0.id()
     }

@@ -5,7 +5,7 @@ use sqlx::{Row, SqliteConnection};
 use super::{
     super::{
         CreditPayment, DirectStage, GiveUp, NewDirectCall, NewPayment, Payment, PaymentRefusal,
-        PaymentWay, StoreError, writer::Command,
+        PaymentWay, StoreError, StoreLimits, writer::Command,
     },
     books::{self, NewGrant},
     reads, rows,
@@ -22,6 +22,7 @@ const PURCHASE_PRIORITY: i64 = 100;
 pub(in super::super) struct InsertPayment {
     pub(in super::super) payment: NewPayment,
     pub(in super::super) call: Option<NewDirectCall>,
+    pub(in super::super) limits: StoreLimits,
 }
 
 impl Command for InsertPayment {
@@ -41,6 +42,10 @@ impl Command for InsertPayment {
             }
             if reads::has_unsettled_call(transaction, payer(payment)).await? {
                 return Ok(Err(PaymentRefusal::PayerBusy));
+            }
+            let stored = reads::stored_reply_bytes(transaction).await?;
+            if stored >= self.limits.stored_replies_bytes_max {
+                return Ok(Err(PaymentRefusal::RepliesFull));
             }
         }
         insert(transaction, payment).await?;
@@ -134,10 +139,11 @@ impl Command for CreditPayment {
                 let call = reads::direct_call(&mut *transaction, self.payment).await?;
                 match call.ok_or(StoreError::Corrupt("direct_calls"))?.stage {
                     DirectStage::Waiting => Use::Undecided,
-                    DirectStage::Abandoned | DirectStage::Failed | DirectStage::TimedOut => {
+                    DirectStage::Running | DirectStage::Done => Use::Revenue,
+                    // Nothing was given for it, and still somebody submitted it.
+                    DirectStage::Failed | DirectStage::TimedOut | DirectStage::Abandoned => {
                         Use::Credits
                     }
-                    DirectStage::Running | DirectStage::Done => Use::Revenue,
                 }
             }
         };
@@ -220,7 +226,8 @@ impl Command for GiveUp {
         // What may have been broadcast is never merely refused.
         let moved = sqlx::query(
             "UPDATE payments SET state = ?1, reason = ?2, updated_ms = ?3
-             WHERE id = ?4 AND (state = 'authorized' OR (state = 'broadcast' AND ?1 <> 'refused'))
+             WHERE id = ?4 AND (state = 'authorized'
+                                OR (state IN ('broadcast', 'refused') AND ?1 <> 'refused'))
              RETURNING payer",
         )
         .bind(self.state.as_str())

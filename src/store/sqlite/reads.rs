@@ -7,7 +7,7 @@ use super::{
     rows,
 };
 use crate::{
-    base::{AgentAddress, ChargeId, Credits, PurchaseId, RequestId},
+    base::{AgentAddress, ChargeId, Credits, PurchaseId, RequestId, Timestamp},
     ledger::Account,
     payment::PaymentKey,
 };
@@ -125,6 +125,7 @@ pub(in super::super) async fn payment_by_key<'e>(
 
 pub(in super::super) async fn open_payments(
     pool: &SqlitePool,
+    now: Timestamp,
     limit: u32,
 ) -> Result<Vec<PurchaseId>, StoreError> {
     let rows = sqlx::query(
@@ -132,8 +133,10 @@ pub(in super::super) async fn open_payments(
          LEFT JOIN direct_calls ON payment_id = payments.id
          WHERE state = 'broadcast'
             OR (state = 'authorized' AND (stage IS NULL OR stage IN ('waiting', 'done')))
+            OR (state = 'refused' AND valid_before < ?)
          ORDER BY updated_ms LIMIT ?",
     )
+    .bind(now.seconds())
     .bind(limit)
     .fetch_all(pool)
     .await?;

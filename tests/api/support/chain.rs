@@ -4,10 +4,13 @@ use std::{path::Path, process::Stdio, sync::Arc};
 
 use alloy::primitives::{Address, U256};
 use counterfoil::chain::devnet::{Devnet, DevnetOptions};
+use serde_json::{Value, json};
 use tokio::{
     process::{ChildStdin, Command},
     sync::{Mutex, OnceCell},
 };
+
+use super::until;
 
 /// A local node.
 pub(crate) struct Chain {
@@ -38,6 +41,17 @@ impl Chain {
             minting: Mutex::const_new(()),
             _watchdog: watch(id),
         }
+    }
+
+    /// Ends the node: nobody answers any more.
+    pub(crate) async fn stop(&self) {
+        let id = self.devnet.process_id().unwrap().to_string();
+        let ended = Command::new("kill").args(["-9", &id]).status().await;
+        assert!(ended.unwrap().success());
+        until("the node still answers", async || {
+            self.rpc::<Value>("eth_chainId", json!([])).await.is_err()
+        })
+        .await;
     }
 
     /// Gives an account USDC, in base units.

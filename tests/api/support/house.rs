@@ -20,10 +20,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Books, Chain, Tools, books, random, until};
+use super::{Books, Chain, Tools, books, books::Relayed, random, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const END_TIMEOUT: Duration = Duration::from_secs(30);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a house is made of, unless it is the usual.
 #[derive(Default)]
@@ -58,6 +59,7 @@ pub(crate) struct House {
     directory: TempDir,
     address: String,
     process: Option<Child>,
+    environment: Vec<(String, String)>,
 }
 
 impl House {
@@ -93,6 +95,7 @@ impl House {
             directory,
             address: String::new(),
             process: None,
+            environment: Vec::new(),
         };
         fs::write(house.config_path(), house.usual_config()).unwrap();
         for (from, to) in setup.edits {
@@ -117,6 +120,11 @@ impl House {
         fs::write(self.config_path(), text.replace(from, to)).unwrap();
     }
 
+    /// Sets a variable for the starts to come.
+    pub(crate) fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -133,6 +141,7 @@ impl House {
             .arg(self.config_path())
             .current_dir(self.directory.path())
             .env("RUST_LOG", "info,sqlx=warn")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(self.log())
@@ -246,6 +255,30 @@ impl House {
     /// The books, checked.
     pub(crate) async fn books(&self) -> Books {
         books::read(&self.path("books.db")).await
+    }
+
+    /// The books once every payment is at its end.
+    pub(crate) async fn settled_books(&self) -> Books {
+        let give_up_at = tokio::time::Instant::now() + SETTLE_TIMEOUT;
+        loop {
+            let books = self.books().await;
+            if books.open_payments() == 0 {
+                return books;
+            }
+            assert!(tokio::time::Instant::now() < give_up_at, "{books:#?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// What the relayer signed.
+    pub(crate) async fn relayed(&self) -> Vec<Relayed> {
+        books::relayed(&self.path("books.db")).await
+    }
+
+    /// The relayer's account.
+    pub(crate) fn relayer(&self) -> Address {
+        let key = fs::read_to_string(self.path("relayer.key")).unwrap();
+        key.trim().parse::<PrivateKeySigner>().unwrap().address()
     }
 
     /// What arrived at this house's `pay_to`, in base units.

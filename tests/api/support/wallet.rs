@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// A wallet that nobody else has.
 #[derive(Clone)]
-pub(crate) struct Wallet(PrivateKeySigner);
+pub(crate) struct Wallet(pub(crate) PrivateKeySigner);
 
 impl Wallet {
     pub(crate) fn random() -> Self {

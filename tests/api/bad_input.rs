@@ -1,0 +1,607 @@
+//! Whatever a stranger may send: each is told what is wrong and where, and nothing is written.
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::support::{
+    Call, House, Reply, Setup, Wallet,
+    client::{BALANCE, PURCHASE, SESSION, balance_body, purchase},
+    run,
+    wallet::malleated,
+};
+
+const FORECAST: &str = "/api/external/tools/weather/actions/forecast/invoke";
+const MALFORMED: &str = "EXTERNAL_SIGNATURE_MALFORMED";
+const MISMATCH: &str = "EXTERNAL_SIGNATURE_WALLET_MISMATCH";
+const SESSION_INVALID: &str = "EXTERNAL_SIGNATURE_SESSION_NONCE_INVALID";
+
+#[test]
+fn amounts_that_are_not_for_sale() {
+    run(async {
+        let house = House::new().await;
+        let wallet = Wallet::random();
+        let payment = house.quote(&wallet, 100).await.header();
+        let before = house.books().await;
+        // As text: some of these no JSON value of ours can hold.
+        for credits in [
+            "0",
+            "-0",
+            "-100",
+            "1.5",
+            "100.0",
+            "1e2",
+            "\"100\"",
+            "null",
+            "true",
+            "[]",
+            "[100]",
+            "{}",
+            "1000100",
+            "9223372036854775807",
+            "9223372036854775900",
+            "18446744073709551616",
+            "100000000000000000000000000000000000000000000000000000000000",
+        ] {
+            let name = wallet.name();
+            let body = format!(r#"{{"wallet_address":"{name}","credits":{credits}}}"#);
+            // With a payment or without: the amount itself is wrong.
+            for headers in [&[][..], &[("payment-signature", payment.as_str())]] {
+                let reply = house.post_with(PURCHASE, body.clone(), headers).await;
+                let multiple = matches!(credits, "9223372036854775807");
+                assert_eq!(reply.status, 400, "{credits}: {}", reply.text());
+                assert_eq!(
+                    reply.pointers(),
+                    ["/credits"],
+                    "{credits}: {}",
+                    reply.text()
+                );
+                if !multiple {
+                    assert_eq!(reply.json["code"], "INVALID_REQUEST", "{credits}");
+                }
+            }
+        }
+        for (credits, suggested) in [(1, 100), (99, 100), (101, 200), (999_901, 1_000_000)] {
+            let reply = house.post(PURCHASE, &purchase(&wallet, credits)).await;
+            let reply = reply.problem(400, "CREDITS_NOT_A_MULTIPLE");
+            assert_eq!(reply.json["suggested_credits"], suggested);
+            assert_eq!(reply.pointers(), ["/credits"]);
+        }
+        let reply = house.post(PURCHASE, &purchase(&wallet, 1_000_000)).await;
+        reply.expect(402);
+        assert_eq!(house.books().await, before);
+    });
+}
+
+/// What an address may not be.
+fn bad_addresses() -> [Value; 12] {
+    [
+        json!(null),
+        json!(""),
+        json!("0x"),
+        json!("agent"),
+        json!(7),
+        json!(["0x036cbd53842c5426634e7929541ec2318f3dcf7e"]),
+        json!({ "address": "0x036cbd53842c5426634e7929541ec2318f3dcf7e" }),
+        json!("036cbd53842c5426634e7929541ec2318f3dcf7e"),
+        json!("0x036cbd53842c5426634e7929541ec2318f3dcf7"),
+        json!("0x036cbd53842c5426634e7929541ec2318f3dcf7e0"),
+        json!("0x036cbd53842c5426634e7929541ec2318f3dcf7g"),
+        // One letter of the checksum is wrong.
+        json!("0x036cbD53842c5426634e7929541eC2318f3dCF7e"),
+    ]
+}
+
+#[test]
+fn fields_that_are_not_what_they_should_be() {
+    run(async {
+        let house = House::new().await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let call = Call::forecast(&wallet, &session, "fields").body();
+        let balance = balance_body(&wallet, &session);
+        let buy = purchase(&wallet, 100);
+        let opening = json!({ "wallet_address": wallet.name() });
+        let before = house.books().await;
+
+        let mut cases: Vec<(&str, &Value, &str, Value)> = Vec::new();
+        for address in bad_addresses() {
+            for (path, body) in [
+                (SESSION, &opening),
+                (PURCHASE, &buy),
+                (BALANCE, &balance),
+                (FORECAST, &call),
+            ] {
+                cases.push((path, body, "wallet_address", address.clone()));
+            }
+            if !address.is_null() {
+                cases.push((PURCHASE, &buy, "payer_wallet_address", address));
+            }
+        }
+        let long = "x".repeat(129);
+        for wrong in [
+            json!(null),
+            json!(""),
+            json!(1),
+            json!("white space"),
+            json!("line\nbreak"),
+            json!("größe"),
+            json!(long),
+        ] {
+            cases.push((BALANCE, &balance, "request_id", wrong.clone()));
+            cases.push((FORECAST, &call, "request_id", wrong));
+        }
+        for wrong in [json!(null), json!(1), json!(["s-1"])] {
+            cases.push((BALANCE, &balance, "session_nonce", wrong.clone()));
+            cases.push((BALANCE, &balance, "signature", wrong.clone()));
+            if !wrong.is_null() {
+                cases.push((FORECAST, &call, "session_nonce", wrong.clone()));
+                cases.push((FORECAST, &call, "signature", wrong));
+            }
+        }
+        for (field, wrong) in [
+            ("payment_method", json!("card")),
+            ("payment_method", json!(402)),
+            ("request_id", json!(7)),
+            ("request_id", json!(long)),
+            ("network", json!("base-sepolia")),
+            ("network", json!(84_532)),
+            ("sponsor_signature", json!("0x")),
+            ("sponsor_signature", json!(1)),
+            ("transaction_hash", json!(format!("0x{}", "00".repeat(32)))),
+        ] {
+            cases.push((PURCHASE, &buy, field, wrong));
+        }
+        for (path, body, field, wrong) in cases {
+            let mut body = body.clone();
+            body[field] = wrong;
+            let reply = house.post(path, &body).await;
+            assert_eq!(reply.status, 400, "{path} {body}: {}", reply.text());
+            assert_eq!(reply.json["code"], "INVALID_REQUEST", "{path} {body}");
+            assert_eq!(reply.pointers(), [format!("/{field}")], "{path} {body}");
+        }
+        // Of a signed body, everything must be there.
+        let body = json!({ "signature": "0x", "session_nonce": 1 });
+        let reply = house
+            .post("/api/external/tools/weather/invoke", &body)
+            .await;
+        let reply = reply.problem(400, "INVALID_REQUEST");
+        let signed = ["/wallet_address", "/session_nonce", "/request_id"];
+        assert_eq!(reply.pointers(), signed);
+        // All that is wrong is told at once.
+        let reply = house.post(PURCHASE, &json!({})).await;
+        let reply = reply.problem(400, "INVALID_REQUEST");
+        assert_eq!(reply.pointers(), ["/wallet_address", "/credits"]);
+        let reply = house.post(BALANCE, &json!({ "request_id": 1 })).await;
+        let reply = reply.problem(400, "INVALID_REQUEST");
+        assert_eq!(
+            reply.pointers(),
+            [
+                "/wallet_address",
+                "/session_nonce",
+                "/request_id",
+                "/signature"
+            ]
+        );
+        assert_eq!(house.books().await, before);
+    });
+}
+
+#[test]
+fn bodies_that_are_not_json_objects() {
+    run(async {
+        let house = House::new().await;
+        let before = house.books().await;
+        let object = |inner: &str| format!("{{{inner}}}").into_bytes();
+        let deep = |open: &str, close: &str| {
+            format!("{}1{}", open.repeat(5_000), close.repeat(5_000)).into_bytes()
+        };
+        let nested = format!(
+            r#"{{"wallet_address":{}"x"{}}}"#,
+            "[".repeat(5_000),
+            "]".repeat(5_000)
+        );
+        let bodies: [(&str, Vec<u8>, Option<&str>); 19] = [
+            ("nothing", Vec::new(), None),
+            ("white space", b" \n".to_vec(), None),
+            ("words", b"hello".to_vec(), Some("")),
+            ("half", br#"{"credits":"#.to_vec(), None),
+            ("two", b"{}{}".to_vec(), Some("")),
+            ("array", b"[]".to_vec(), Some("")),
+            ("string", b"\"{}\"".to_vec(), Some("")),
+            ("null", b"null".to_vec(), Some("")),
+            ("comment", b"{} // done".to_vec(), Some("")),
+            ("trailing comma", object(r#""credits":1,"#), None),
+            ("single quotes", object("'credits':1"), None),
+            ("leading zero", object(r#""credits":0100"#), None),
+            (
+                "bad UTF-8",
+                object("\"credits\":\"\u{7f}\"")
+                    .iter()
+                    .map(|byte| if *byte == 0x7f { 0xff } else { *byte })
+                    .collect(),
+                None,
+            ),
+            (
+                "lone surrogate",
+                object(r#""note":"\ud800""#),
+                Some("/note"),
+            ),
+            (
+                "duplicate",
+                object(r#""credits":100,"credits":200"#),
+                Some("/credits"),
+            ),
+            (
+                "escaped duplicate",
+                object(r#""note":{"a":1,"\u0061":2}"#),
+                Some("/note/a"),
+            ),
+            ("deep arrays", deep("[", "]"), None),
+            ("deep objects", deep("{\"a\":", "}"), None),
+            ("deep member", nested.into_bytes(), None),
+        ];
+        for (what, body, pointer) in bodies {
+            for path in [SESSION, PURCHASE, BALANCE, FORECAST] {
+                let bare = path == FORECAST;
+                // Without a payment, bare parameters are asked for one, whatever they are.
+                if bare && matches!(what, "nothing" | "array" | "string" | "null") {
+                    continue;
+                }
+                let reply = house.post_with(path, body.clone(), &[]).await;
+                assert_eq!(reply.status, 400, "{what} {path}: {}", reply.text());
+                let shown = reply.text().chars().take(300).collect::<String>();
+                assert_eq!(
+                    reply.json["code"], "INVALID_REQUEST",
+                    "{what} {path}: {shown}"
+                );
+                assert!(reply.body.len() < 2_000, "{what} {path}: {shown}");
+                if let Some(pointer) = pointer {
+                    assert_eq!(reply.pointers(), [pointer], "{what} {path}: {shown}");
+                }
+            }
+        }
+        // Numbers that no double holds, also where nobody looks.
+        for number in ["1e400", "-1e999", &"1".repeat(65)] {
+            let body = object(&format!(r#""note":[{number}]"#));
+            let reply = house.post_with(PURCHASE, body, &[]).await;
+            let reply = reply.problem(400, "INVALID_REQUEST");
+            assert_eq!(reply.pointers(), ["/note/0"]);
+        }
+        assert_eq!(house.books().await, before);
+    });
+}
+
+#[test]
+fn bodies_that_are_too_large_or_of_another_kind() {
+    run(async {
+        let house = House::new().await;
+        let wallet = Wallet::random();
+        let huge = format!(r#"{{"note":"{}"}}"#, "x".repeat(20_000_000));
+        for path in [SESSION, PURCHASE, BALANCE, FORECAST] {
+            let reply = house.post_with(path, huge.clone(), &[]).await;
+            reply.problem(413, "PAYLOAD_TOO_LARGE");
+        }
+        let body = purchase(&wallet, 100).to_string();
+        for kind in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "jason",
+            "",
+        ] {
+            let reply = house
+                .post_with(PURCHASE, body.clone(), &[("content-type", kind)])
+                .await;
+            reply.problem(415, "UNSUPPORTED_MEDIA_TYPE");
+        }
+        for kind in [
+            "application/json; charset=utf-8",
+            "APPLICATION/JSON",
+            "application/x+json",
+        ] {
+            let reply = house
+                .post_with(PURCHASE, body.clone(), &[("content-type", kind)])
+                .await;
+            reply.expect(402);
+        }
+        house.get("/healthz").await.expect(200);
+    });
+}
+
+#[test]
+fn a_body_of_unknown_length_is_read_to_the_limit() {
+    run(async {
+        let house = House::new().await;
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(65_536));
+        let head = format!(
+            "POST {PURCHASE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+             transfer-encoding: chunked\r\n\r\n"
+        );
+        // Three mebibytes, and the answer comes after them.
+        let mut connection = TcpStream::connect(house.address()).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..48 {
+            connection.write_all(chunk.as_bytes()).await.unwrap();
+        }
+        connection.write_all(b"0\r\n\r\n").await.unwrap();
+        let mut start = [0; 12];
+        connection.read_exact(&mut start).await.unwrap();
+        assert_eq!(start, *b"HTTP/1.1 413");
+
+        // One that never ends comes to its end.
+        let mut connection = TcpStream::connect(house.address()).await.unwrap();
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut chunks = 0;
+        while connection.write_all(chunk.as_bytes()).await.is_ok() {
+            chunks += 1;
+            assert!(chunks < 2_000, "it reads for ever");
+        }
+    });
+}
+
+#[test]
+fn parameters_that_the_schema_refuses() {
+    run(async {
+        let house = House::new().await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let before = house.books().await;
+        for (parameters, pointer) in [
+            (json!({}), "/place"),
+            (json!({ "place": 3 }), "/place"),
+            (json!({ "place": null }), "/place"),
+            (json!([]), ""),
+            (json!("Bern"), ""),
+        ] {
+            let call = Call {
+                parameters: parameters.clone(),
+                ..Call::forecast(&wallet, &session, "schema")
+            };
+            let reply = house.call(&call).await.problem(400, "INVALID_REQUEST");
+            let expected = format!("/parameters{pointer}");
+            assert_eq!(reply.pointers(), [expected], "{parameters}");
+            assert_eq!(house.books().await, before);
+        }
+        // The request id is still free.
+        let call = Call::forecast(&wallet, &session, "schema");
+        house.call(&call).await.expect(200);
+        assert_eq!(house.tools.count(), 1);
+    });
+}
+
+#[test]
+fn tools_that_are_not_there() {
+    run(async {
+        let house = House::new().await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let before = house.books().await;
+        for (product, action) in [
+            ("weather", "history"),
+            ("history", "forecast"),
+            ("Weather", "forecast"),
+            ("weather%00", "forecast"),
+        ] {
+            let call = Call::of(&wallet, &session, "nowhere", product, action);
+            let reply = house.call(&call).await;
+            assert_eq!(reply.json["code"], "TOOL_NOT_FOUND", "{product}/{action}");
+            let bare = house.post(&call.url_path(), &json!({})).await;
+            bare.problem(404, "TOOL_NOT_FOUND");
+        }
+        assert_eq!(house.books().await, before);
+    });
+}
+
+#[test]
+fn signatures_that_are_none() {
+    run(async {
+        let house = House::new().await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let call = Call::forecast(&wallet, &session, "malformed");
+        let good = wallet.sign(&call.message());
+        let bytes = hex::decode(&good[2..]).unwrap();
+        let before = house.books().await;
+        let mut zero_r = bytes.clone();
+        zero_r[..32].fill(0);
+        let mut zero_s = bytes.clone();
+        zero_s[32..64].fill(0);
+        let mut wrong_v = bytes.clone();
+        wrong_v[64] = 29;
+        for (what, signature) in [
+            ("empty", String::new()),
+            ("short", good[..130].to_owned()),
+            ("long", format!("{good}00")),
+            ("not hexadecimal", format!("{}zz", &good[..130])),
+            ("words", "signed, me".into()),
+            ("zero r", hex::encode(zero_r)),
+            ("zero s", hex::encode(zero_s)),
+            ("wrong v", hex::encode(wrong_v)),
+            ("malleated", hex::encode(malleated(&bytes))),
+            ("enormous", "ab".repeat(100_000)),
+        ] {
+            let reply = house
+                .post(&call.url_path(), &call.body_with(&signature))
+                .await;
+            assert_eq!(reply.status, 401, "{what}: {}", reply.text());
+            let reply = reply.problem(401, MALFORMED);
+            assert_eq!(reply.json["expected_message"], call.message(), "{what}");
+            let mut body = balance_body(&wallet, &session);
+            body["signature"] = json!(signature);
+            house.post(BALANCE, &body).await.problem(401, MALFORMED);
+        }
+        assert_eq!(house.books().await, before);
+        house.call(&call).await.expect(200);
+        // Not even a repeat takes the twin.
+        let twin = call.body_with(&hex::encode(malleated(&bytes)));
+        house
+            .post(&call.url_path(), &twin)
+            .await
+            .problem(401, MALFORMED);
+    });
+}
+
+#[test]
+fn signatures_over_something_else() {
+    run(async {
+        let house = House::new().await;
+        let (wallet, other) = (house.rich(100).await, house.rich(100).await);
+        let session = house.session(&wallet).await;
+        let next = house.session(&wallet).await;
+        let call = Call::forecast(&wallet, &session, "mismatch");
+        let before = house.books().await;
+        let of = |other_call: &Call| wallet.sign(&other_call.message());
+        let changed = |change: fn(&mut Call)| {
+            let mut changed = call.clone();
+            change(&mut changed);
+            of(&changed)
+        };
+        let path = call.signed_path();
+        for (what, signature) in [
+            ("by another key", other.sign(&call.message())),
+            (
+                "another path",
+                wallet.sign(&call.message_at("/external/tools/weather")),
+            ),
+            (
+                "two slashes",
+                wallet.sign(&call.message_at(&format!("{path}//"))),
+            ),
+            (
+                "a query",
+                wallet.sign(&call.message_at(&format!("{path}?x=1"))),
+            ),
+            (
+                "a host",
+                wallet.sign(&call.message_at(&format!("http://counterfoil.test{path}"))),
+            ),
+            (
+                "another product",
+                changed(|call| call.product = "echo".into()),
+            ),
+            (
+                "another action",
+                changed(|call| call.action = "history".into()),
+            ),
+            (
+                "another payload",
+                changed(|call| call.parameters = json!({ "place": "Basel" })),
+            ),
+            (
+                "another request id",
+                changed(|call| call.request_id = "mismatch-2".into()),
+            ),
+            (
+                "another session",
+                of(&Call {
+                    session: next,
+                    ..call.clone()
+                }),
+            ),
+            (
+                "another wallet",
+                wallet.sign(
+                    &Call {
+                        wallet: other.clone(),
+                        ..call.clone()
+                    }
+                    .message(),
+                ),
+            ),
+            (
+                "a newline more",
+                wallet.sign(&format!("{}\n", call.message())),
+            ),
+            (
+                "other line ends",
+                wallet.sign(&call.message().replace('\n', "\r\n")),
+            ),
+            (
+                "another method",
+                wallet.sign(&call.message().replace("POST", "GET")),
+            ),
+        ] {
+            let reply = house
+                .post(&call.url_path(), &call.body_with(&signature))
+                .await;
+            assert_eq!(reply.status, 401, "{what}: {}", reply.text());
+            check_mismatch(reply.problem(401, MISMATCH), &call);
+        }
+        // What it recovers to is told: so a client finds that it signed with another key.
+        let body = call.body_with(&other.sign(&call.message()));
+        let reply = house.post(&call.url_path(), &body).await;
+        let recovered = &reply.json["recovered_wallet_for_expected_message"];
+        assert_eq!(*recovered, other.name());
+
+        let theirs = house.session(&other).await;
+        for session in [
+            &theirs,
+            "s-1",
+            "",
+            &session[..session.len() - 1],
+            &format!("{session}A"),
+        ] {
+            let call = Call {
+                session: session.to_owned(),
+                ..call.clone()
+            };
+            house.call(&call).await.problem(401, SESSION_INVALID);
+        }
+        assert_eq!(house.books().await, before);
+        house.call(&call).await.expect(200);
+    });
+}
+
+/// A mismatch tells a client how to mend itself.
+fn check_mismatch(reply: Reply, call: &Call) {
+    let problem = &reply.json;
+    assert_eq!(problem["expected_message"], call.message());
+    assert_eq!(problem["expected_wallet"], call.wallet.name());
+    assert_ne!(
+        problem["recovered_wallet_for_expected_message"],
+        call.wallet.name()
+    );
+    let path = call.signed_path();
+    let paths = [
+        path.clone(),
+        format!("/api{path}"),
+        format!("{path}/"),
+        format!("/api{path}/"),
+    ];
+    assert_eq!(problem["accepted_paths"], json!(paths));
+    let hash = crate::support::wallet::payload_hash(&call.parameters);
+    assert_eq!(problem["accepted_payload_hashes"], json!([hash]));
+    assert_eq!(
+        problem["payload_canonical_top_level_keys"],
+        json!(["place"])
+    );
+}
+
+#[test]
+fn who_fails_too_often_has_to_wait() {
+    run(async {
+        let limit = "failed_signatures_per_minute = 300";
+        let setup = Setup::default().with(limit, "failed_signatures_per_minute = 3");
+        let house = House::with(setup).await;
+        let wallet = house.rich(100).await;
+        let session = house.session(&wallet).await;
+        let call = Call::forecast(&wallet, &session, "limited");
+        let wrong = call.body_with(&Wallet::random().sign(&call.message()));
+        for _ in 0..3 {
+            house
+                .post(&call.url_path(), &wrong)
+                .await
+                .problem(401, MISMATCH);
+        }
+        let reply = house.post(&call.url_path(), &wrong).await;
+        let reply = reply.problem(429, "RATE_LIMITED");
+        let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        // What needs no signature goes on.
+        house.get("/api/external/tools").await.expect(200);
+        house.session(&wallet).await;
+        assert_eq!(house.books().await.requests, 0);
+    });
+}
