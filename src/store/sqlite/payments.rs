@@ -123,9 +123,8 @@ async fn insert_call(
 }
 
 /// A purchase's transfer becomes credits; a direct call's becomes revenue, waits for its tool when
-/// it settles first, or becomes credits of its payer when the call failed or was abandoned. Only an
-/// open payment, or a refused one that was paid all the same, is credited, so a second execution
-/// changes nothing.
+/// it settles first, or becomes credits of its payer when the call was abandoned. Only an open payment, or a refused one that was paid all the same, is
+/// credited, so a second execution changes nothing.
 impl Command for CreditPayment {
     type Answer = ();
 
@@ -228,7 +227,7 @@ impl Command for GiveUp {
             "UPDATE payments SET state = ?1, reason = ?2, updated_ms = ?3
              WHERE id = ?4 AND (state = 'authorized'
                                 OR (state IN ('broadcast', 'refused') AND ?1 <> 'refused'))
-             RETURNING payer",
+             RETURNING payer, transaction_hash IS NOT NULL AS was_sent",
         )
         .bind(self.state.as_str())
         .bind(self.reason)
@@ -240,17 +239,19 @@ impl Command for GiveUp {
             return Ok(());
         };
         // The tool has run and its payment will never come: the operator's loss, once. Also when
-        // the payer was sent away by then, as it is when the settlement takes long to fail.
+        // the payer was sent away meanwhile; but not when a crash kept the settlement from being
+        // sent at all.
         sqlx::query(
             "INSERT INTO barred_payers (payer, payment_id, created_ms)
              SELECT ?, payment_id, ? FROM direct_calls
              WHERE payment_id = ? AND NOT settle_first
-               AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL))
+               AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL AND ?))
              ON CONFLICT (payer) DO NOTHING",
         )
         .bind(row.try_get::<Vec<u8>, _>("payer")?)
         .bind(self.now.millis())
         .bind(self.payment.to_string())
+        .bind(row.try_get::<bool, _>("was_sent")?)
         .execute(transaction)
         .await?;
         Ok(())
