@@ -138,7 +138,8 @@ impl Command for AbandonDirectCalls {
             Some(id) => sqlx::query(
                 "SELECT payment_id AS id FROM direct_calls JOIN payments ON payments.id = payment_id
                  WHERE payment_id = ? AND NOT identified
-                   AND state IN ('authorized', 'broadcast') AND stage IN ('waiting', 'done')",
+                   AND ((state IN ('authorized', 'broadcast') AND stage IN ('waiting', 'done'))
+                        OR (state = 'confirmed' AND stage = 'waiting'))",
             )
             .bind(id.to_string()),
         }
