@@ -43,7 +43,8 @@ pub(super) struct Offer<'a> {
 
 /// The time limit of a tool, rounded up.
 pub(super) fn timeout_seconds(action: &Action) -> u64 {
-    action.timeout().as_millis().div_ceil(1_000) as u64
+    let limit = action.timeout();
+    limit.as_secs() + u64::from(limit.subsec_nanos() > 0)
 }
 
 impl Offer<'_> {

@@ -1,5 +1,6 @@
 //! Whatever a stranger may send: each is told what is wrong and where, and nothing is written.
 
+use alloy::primitives::U256;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -7,9 +8,9 @@ use tokio::{
 };
 
 use crate::support::{
-    Call, House, Reply, Setup, Wallet,
+    Call, House, Payment, Reply, Setup, Wallet,
     client::{BALANCE, PURCHASE, SESSION, balance_body, purchase},
-    run,
+    now, run,
     wallet::malleated,
 };
 
@@ -603,5 +604,47 @@ fn who_fails_too_often_has_to_wait() {
         house.get("/api/external/tools").await.expect(200);
         house.session(&wallet).await;
         assert_eq!(house.books().await.requests, 0);
+    });
+}
+
+#[test]
+fn payments_of_a_call_that_are_not_what_was_asked() {
+    run(async {
+        let house = House::new().await;
+        let wallet = Wallet::random();
+        house.chain_dollars(&wallet, 100).await;
+        let body = json!({ "place": "Bern" });
+        let offer = house.post(FORECAST, &body).await.expect(402);
+        let good = Payment::of(&offer, &wallet);
+        let before = house.books().await;
+        let changes: [(&str, fn(&mut Payment, &Wallet)); 4] = [
+            ("authorization_value", |payment, wallet| {
+                payment.authorization.value -= U256::ONE;
+                payment.sign(wallet);
+            }),
+            ("recipient_mismatch", |payment, wallet| {
+                payment.authorization.to = wallet.address();
+                payment.sign(wallet);
+            }),
+            ("authorization_valid_before", |payment, wallet| {
+                payment.authorization.valid_before = now() - 1;
+                payment.sign(wallet);
+            }),
+            ("signature", |payment, _| payment.sign(&Wallet::random())),
+        ];
+        for (reason, change) in changes {
+            let mut payment = good.clone();
+            change(&mut payment, &wallet);
+            let header = payment.header();
+            let headers = [("payment-signature", header.as_str())];
+            let reply = house.post_with(FORECAST, body.to_string(), &headers).await;
+            let reply = reply.expect(402);
+            let response = reply.payment_response().expect("PAYMENT-RESPONSE");
+            let expected = format!("invalid_exact_evm_payload_{reason}");
+            assert_eq!(response["errorReason"], expected);
+            assert_eq!(reply.payment_required()["accepts"][0], good.accepted);
+        }
+        assert_eq!(house.books().await, before);
+        assert_eq!(house.tools.count(), 0);
     });
 }

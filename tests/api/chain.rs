@@ -7,9 +7,9 @@ use alloy::primitives::{B256, U256};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Call, Chain, Fault, House, Payment, Proxy, Reply, Setup, Wallet,
-    client::{PURCHASE, Request, purchase},
-    now, run,
+    Call, Chain, Fault, House, Payment, Proxy, Reply, Request, Setup, Wallet,
+    client::{PURCHASE, purchase},
+    now, run, until,
 };
 
 const FORECAST: &str = "/api/external/tools/weather/actions/forecast/invoke";
@@ -58,17 +58,6 @@ async fn arrived(house: &House, credits: u64) {
     let books = house.settled_books().await;
     assert_eq!(U256::from(books.cash()), house.received().await);
     assert_eq!(books.cash(), i64::try_from(credits * 10_000).unwrap());
-}
-
-/// Waits until something outside is so.
-async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    for _ in 0..400 {
-        if is_so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("it was never so: {what}");
 }
 
 #[test]
@@ -212,10 +201,7 @@ fn a_payment_that_a_stranger_settles_between_two_looks_is_credited() {
             let request = Request::purchase(&wallet, 100, &payment);
             let sender = house.sender();
             let paying = tokio::spawn(async move { sender.send(&request).await.unwrap() });
-            until("a look", || async {
-                proxy.count("eth_estimateGas") == look
-            })
-            .await;
+            until("no look", async || proxy.count("eth_estimateGas") == look).await;
             let settled = house.chain.front_run(&payment).await;
             let reply = paying.await.unwrap().expect(200);
             same_hash(&reply.json, settled);
@@ -416,7 +402,7 @@ fn a_payment_that_a_reorganization_undoes_is_not_credited_and_comes_again() {
         assert_eq!(house.chain.succeeded(relayed[0].hash).await, Some(true));
         house.chain.revert(snapshot).await.unwrap();
         house.chain.mine(5).await.unwrap();
-        until("sent again", || async {
+        until("not sent again", async || {
             house.chain.mine(1).await.unwrap();
             house.status(id).await["status"] == "credited"
         })
@@ -547,7 +533,7 @@ fn a_transaction_that_the_node_forgot_is_sent_again_byte_for_byte() {
                 assert!(!house.chain.knows(hash).await);
                 house.start().await;
             }
-            until("sent again", || house.chain.knows(hash)).await;
+            until("not sent again", async || house.chain.knows(hash).await).await;
         }
         house.chain.mine(1).await.unwrap();
         house.becomes(id, "credited").await;
@@ -587,7 +573,7 @@ fn fees_that_rise_and_fall_again_delay_a_payment_only() {
         house.chain.set_next_base_fee(dear).await.unwrap();
         house.chain.mine(1).await.unwrap();
         assert_eq!(house.status(id).await["status"], "broadcast");
-        until("mined", || async {
+        until("not mined", async || {
             house.chain.set_next_base_fee(1_000).await.unwrap();
             house.chain.mine(1).await.unwrap();
             house.status(id).await["status"] == "credited"

@@ -10,20 +10,31 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Call, House, Payment, Reply, Setup, Wallet,
-    client::{Request, Sender},
-    run,
+    Call, Chain, Fault, House, Payment, Proxy, Reply, Request, Sender, Setup, Wallet, run,
 };
 
 const ROUNDS: usize = 6;
-const FORECAST: &str = "/api/external/tools/weather/actions/forecast/invoke";
+const NODE_ANSWERS: Fault = Fault::Slow(Duration::from_millis(5));
+const NAP: &str = "/api/external/tools/weather/actions/nap/invoke";
 const FIRST: &str = "/api/external/tools/weather/actions/first/invoke";
 
-/// An action whose payment settles before it runs.
-const SETTLE_FIRST: (&str, &str) = (
+/// Actions that take their time, so that a kill finds them running. The payment of one settles
+/// before it runs.
+const NAPS: (&str, &str) = (
     "[[tool]]\nslug = \"echo\"",
-    "[[tool.action]]\nslug = \"first\"\npath = \"/forecast\"\nprice_credits = \"4\"\n\
-     settle_first = true\n\n[[tool]]\nslug = \"echo\"",
+    r#"[[tool.action]]
+slug = "nap"
+path = "/nap"
+price_credits = "3"
+
+[[tool.action]]
+slug = "first"
+path = "/nap"
+price_credits = "4"
+settle_first = true
+
+[[tool]]
+slug = "echo""#,
 );
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration")]
@@ -53,6 +64,27 @@ async fn crash(house: &mut House, dice: &mut StdRng, within_ms: u64) {
     house.start().await;
 }
 
+/// A house that sees the node over a slow line, so that a kill finds payments at every step.
+async fn slow_house() -> (House, Proxy) {
+    let chain = Chain::shared().await;
+    let proxy = Proxy::start(&chain).await;
+    proxy.fail("*", NODE_ANSWERS);
+    let setup = Setup::on(chain.clone()).with(NAPS.0, NAPS.1);
+    let setup = setup.with(chain.rpc_url().as_str(), &proxy.url);
+    (House::with(setup).await, proxy)
+}
+
+/// Makes a node that takes transactions lie about it, or not take them, or behave.
+fn throw(proxy: &Proxy, dice: &mut StdRng) {
+    proxy.mend();
+    proxy.fail("*", NODE_ANSWERS);
+    match dice.random_range(0..4) {
+        0 => proxy.fail("eth_sendRawTransaction", Fault::Lost),
+        1 => proxy.fail("eth_sendRawTransaction", Fault::Unheard),
+        _ => {}
+    }
+}
+
 /// Sends one request after another until the server is gone, and notes what became of each.
 async fn storm(sender: Sender, requests: Vec<Request>) -> Vec<(Request, Option<Reply>)> {
     let mut sent = Vec::new();
@@ -76,16 +108,17 @@ struct Spender {
 }
 
 impl Spender {
-    /// Calls of the two kinds: a tool outside, and one that is answered in the process.
+    /// Calls of tools outside, and of one that is answered in the process.
     fn requests(&mut self, count: usize) -> Vec<Request> {
         let mut requests = Vec::with_capacity(count);
         for _ in 0..count {
             self.calls += 1;
             let id = format!("call-{}", self.calls);
-            let call = if self.calls.is_multiple_of(3) {
-                Call::forecast(&self.wallet, &self.session, &id)
-            } else {
-                Call::of(&self.wallet, &self.session, &id, "echo", "say")
+            let of = |product, action| Call::of(&self.wallet, &self.session, &id, product, action);
+            let call = match self.calls % 3 {
+                0 => Call::forecast(&self.wallet, &self.session, &id),
+                1 => of("weather", "nap"),
+                _ => of("echo", "say"),
             };
             requests.push(Request::signed(&call));
         }
@@ -97,7 +130,7 @@ impl Spender {
 fn spends_survive_kills() {
     run(async {
         let mut dice = dice("spends_survive_kills");
-        let mut house = House::new().await;
+        let mut house = House::with(Setup::default().with(NAPS.0, NAPS.1)).await;
         let mut spenders = Vec::new();
         for _ in 0..4 {
             let wallet = house.rich(10_000).await;
@@ -175,7 +208,7 @@ fn units(credits: &Value) -> i64 {
 fn purchases_survive_kills() {
     run(async {
         let mut dice = dice("purchases_survive_kills");
-        let mut house = House::new().await;
+        let (mut house, proxy) = slow_house().await;
         let mut bought = BTreeMap::new();
         for _ in 0..rounds() {
             let mut requests = Vec::new();
@@ -190,6 +223,7 @@ fn purchases_survive_kills() {
             }
             let mut told: Vec<Option<Reply>> = vec![None; requests.len()];
             for _ in 0..2 {
+                throw(&proxy, &mut dice);
                 let sender = house.sender();
                 let sent = requests.clone();
                 let sent = tokio::spawn(async move { sender.send_all(&sent).await });
@@ -198,8 +232,9 @@ fn purchases_survive_kills() {
                     remember(told, now);
                 }
             }
+            proxy.mend();
             for (request, told) in requests.iter().zip(&mut told) {
-                let reply = house.settled(request).await.expect(200);
+                let reply = house.outcome(request).await.expect(200);
                 assert_eq!(reply.json["status"], "credited");
                 remember(told, Some(reply));
             }
@@ -250,8 +285,7 @@ async fn all_credited(house: &House, bought: &BTreeMap<String, Wallet>) {
 fn direct_calls_survive_kills() {
     run(async {
         let mut dice = dice("direct_calls_survive_kills");
-        let (from, to) = SETTLE_FIRST;
-        let mut house = House::with(Setup::default().with(from, to)).await;
+        let (mut house, proxy) = slow_house().await;
         let mut payers = Vec::new();
         for _ in 0..rounds() {
             let mut calls = Vec::new();
@@ -260,17 +294,19 @@ fn direct_calls_survive_kills() {
             }
             let mut told: Vec<Option<Reply>> = vec![None; calls.len()];
             for _ in 0..2 {
+                throw(&proxy, &mut dice);
                 let sender = house.sender();
                 let sent: Vec<_> = calls.iter().map(|call| call.request.clone()).collect();
                 let sent = tokio::spawn(async move { sender.send_all(&sent).await });
-                crash(&mut house, &mut dice, 600).await;
+                crash(&mut house, &mut dice, 400).await;
                 for ((call, told), now) in calls.iter().zip(&mut told).zip(sent.await.unwrap()) {
                     call.judge(told, now);
                 }
             }
+            proxy.mend();
             house.settled_books().await;
             for (call, told) in calls.iter().zip(&mut told) {
-                let reply = house.settled(&call.request).await;
+                let reply = house.outcome(&call.request).await;
                 call.judge(told, Some(reply));
             }
             payers.extend(calls);
@@ -291,7 +327,7 @@ struct DirectCall {
 impl DirectCall {
     async fn new(house: &House, number: usize) -> Self {
         let (path, price) = match number % 2 {
-            0 => (FORECAST, 50_000),
+            0 => (NAP, 30_000),
             _ => (FIRST, 40_000),
         };
         let identified = number % 4 < 2;

@@ -22,6 +22,9 @@ use crate::support::{
 
 const STATUS: &str = "/api/external/credits/purchases";
 
+/// Writes a payment in one of the accepted shapes.
+type Shape<'a> = &'a dyn Fn(&Payment) -> Value;
+
 #[test]
 fn an_offer_says_what_to_pay_and_is_not_kept() {
     run(async {
@@ -169,7 +172,7 @@ fn a_payment_may_come_in_many_shapes() {
             document["unknown"] = json!([1]);
             document
         };
-        let shapes: [(&str, &dyn Fn(&Payment) -> Value, GeneralPurpose); 12] = [
+        let shapes: [(&str, Shape<'_>, GeneralPurpose); 12] = [
             ("PAYMENT-SIGNATURE", &v2, STANDARD),
             ("X-PAYMENT", &v2, STANDARD),
             ("PAYMENT", &v2, STANDARD),

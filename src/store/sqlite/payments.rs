@@ -123,8 +123,9 @@ async fn insert_call(
 }
 
 /// A purchase's transfer becomes credits; a direct call's becomes revenue, waits for its tool when
-/// it settles first, or becomes credits of its payer when the call was abandoned. Only an open payment, or a refused one that was paid all the same, is
-/// credited, so a second execution changes nothing.
+/// it settles first, or becomes credits of its payer when the call failed or was abandoned. Only an
+/// open payment, or a refused one that was paid all the same, is credited, so a second execution
+/// changes nothing.
 impl Command for CreditPayment {
     type Answer = ();
 
@@ -238,11 +239,13 @@ impl Command for GiveUp {
         let Some(row) = moved else {
             return Ok(());
         };
-        // The tool has run and its payment will never come: the operator's loss, once.
+        // The tool has run and its payment will never come: the operator's loss, once. Also when
+        // the payer was sent away by then, as it is when the settlement takes long to fail.
         sqlx::query(
             "INSERT INTO barred_payers (payer, payment_id, created_ms)
              SELECT ?, payment_id, ? FROM direct_calls
-             WHERE payment_id = ? AND stage = 'done' AND NOT settle_first
+             WHERE payment_id = ? AND NOT settle_first
+               AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL))
              ON CONFLICT (payer) DO NOTHING",
         )
         .bind(row.try_get::<Vec<u8>, _>("payer")?)

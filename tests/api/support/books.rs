@@ -22,6 +22,8 @@ pub(crate) struct Books {
     /// Request ids that are taken.
     pub(crate) requests: i64,
     pub(crate) postings: i64,
+    /// Payers whose settlement failed after their tool had run.
+    pub(crate) barred: i64,
 }
 
 impl Books {
@@ -153,6 +155,7 @@ pub(crate) async fn read(path: &Path) -> Books {
         .await,
         requests: count(&mut connection, "SELECT count(*) FROM requests").await,
         postings: count(&mut connection, "SELECT count(*) FROM postings").await,
+        barred: count(&mut connection, "SELECT count(*) FROM barred_payers").await,
     };
     sqlx::query("COMMIT")
         .execute(&mut connection)
@@ -164,25 +167,19 @@ pub(crate) async fn read(path: &Path) -> Books {
 /// A transaction of the relayer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Relayed {
-    pub(crate) account_nonce: i64,
     pub(crate) hash: B256,
     pub(crate) raw: Vec<u8>,
-    pub(crate) status: String,
 }
 
 /// What the relayer signed, in the order of its account nonces.
 pub(crate) async fn relayed(path: &Path) -> Vec<Relayed> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
-    let rows = sqlx::query(
-        "SELECT account_nonce, hash, raw, status FROM relayer_transactions ORDER BY account_nonce",
-    );
+    let rows = sqlx::query("SELECT hash, raw FROM relayer_transactions ORDER BY account_nonce");
     let rows = rows.fetch_all(&mut connection).await.unwrap();
     let read = |row: &SqliteRow| Relayed {
-        account_nonce: row.get("account_nonce"),
         hash: B256::from_slice(row.get("hash")),
         raw: row.get("raw"),
-        status: row.get("status"),
     };
     rows.iter().map(read).collect()
 }

@@ -24,6 +24,7 @@ use tokio::{
 
 /// More than a test's configuration takes of a tool.
 const HUGE_BYTES: usize = 100_000;
+const NAP: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The tool server of one test.
@@ -82,6 +83,7 @@ impl Tools {
         });
         let router = Router::new()
             .route("/forecast", post(forecast))
+            .route("/nap", post(nap))
             .route("/fail", post(fail))
             .route("/stall", post(stall))
             .route("/gate", post(gate))
@@ -145,6 +147,13 @@ async fn forecast(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes
     seen.note("/forecast", headers, &body);
     let asked: Value = serde_json::from_slice(&body).unwrap();
     Json(json!({ "place": asked["place"], "forecast": "sunny" }))
+}
+
+/// Works, and takes its time.
+async fn nap(State(seen): State<Arc<Seen>>, headers: HeaderMap, body: Bytes) -> Json<Value> {
+    seen.note("/nap", headers, &body);
+    tokio::time::sleep(NAP).await;
+    Json(json!({ "nap": "over" }))
 }
 
 async fn fail(
