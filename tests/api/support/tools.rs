@@ -137,6 +137,11 @@ impl Tools {
         asked.expect("the tools were not asked").unwrap();
     }
 
+    /// Makes calls wait at `/gate` again.
+    pub(crate) fn close_gate(&self) {
+        self.seen.open.send_replace(false);
+    }
+
     /// Lets the calls that wait at `/gate` go on, and all that come later.
     pub(crate) fn open_gate(&self) {
         self.seen.open.send_replace(true);
