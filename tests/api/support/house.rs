@@ -261,6 +261,7 @@ impl House {
         self.chain.balance_of(self.pay_to).await.unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one configuration")]
     fn usual_config(&self) -> String {
         let Tools {
             url,
@@ -272,8 +273,6 @@ impl House {
         let (rpc_url, pay_to) = (self.chain.rpc_url(), self.pay_to);
         format!(
             r#"
-keys.directory = "{directory}/keys"
-
 [server]
 listen = "127.0.0.1:0"
 public_url = "http://counterfoil.test"
