@@ -165,7 +165,7 @@ fn files() -> Vec<(String, PathBuf, String)> {
                 if path.is_dir() {
                     folders.push(path);
                 } else if path.extension().is_some_and(|kind| kind == "rs")
-                    && !path.file_stem().is_some_and(|stem| stem == "tests")
+                    && path.file_stem().is_none_or(|stem| stem != "tests")
                 {
                     let code = fs::read_to_string(&path).unwrap();
                     let code = code.split("#[cfg(test)]\nmod ").next().unwrap().to_owned();

@@ -13,7 +13,7 @@ use crate::support::{
 /// A change to the usual configuration, and what the refusal must name.
 const REFUSED: [(&str, &str, &[&str]); 24] = [
     ("[limits]\n", "[limits]\nlimit = 1\n", &["limits.limit"]),
-    ("[keys]\n", "[key]\n", &["key:"]),
+    ("keys.directory", "key.directory", &["key:"]),
     (
         "[purchase]\n",
         "[purchase]\nstep = 100\n",
@@ -106,7 +106,7 @@ const REFUSED: [(&str, &str, &[&str]); 24] = [
         &["network[0].confirmations"],
     ),
     ("sqlite://", "postgres://", &["database.url"]),
-    ("[server]", "[server", &["line 2"]),
+    ("[server]", "[server", &["line "]),
 ];
 
 #[test]

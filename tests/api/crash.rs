@@ -236,7 +236,7 @@ fn purchases_survive_kills() {
             }
             proxy.mend();
             for (request, told) in requests.iter().zip(&mut told) {
-                let reply = house.settled(request).await.expect(200);
+                let reply = house.outcome(request).await.expect(200);
                 assert_eq!(reply.json["status"], "credited");
                 remember(told, Some(reply));
             }
@@ -308,7 +308,7 @@ fn direct_calls_survive_kills() {
             proxy.mend();
             house.settled_books().await;
             for (call, told) in calls.iter().zip(&mut told) {
-                let reply = house.settled(&call.request).await;
+                let reply = house.outcome(&call.request).await;
                 call.judge(told, Some(reply));
             }
             payers.extend(calls);

@@ -202,7 +202,7 @@ fn output_waits_for_the_money() {
             assert_eq!(reply.payment_response(), None);
         }
         house.chain.mine(1).await.unwrap();
-        let reply = house.settled(&request).await.expect(200);
+        let reply = house.outcome(&request).await.expect(200);
         assert_eq!(reply.json["response"]["data"]["forecast"], "sunny");
         assert_eq!(house.tools.count(), 1);
         let books = settled(&house).await;
@@ -299,12 +299,12 @@ fn equal_calls_at_once_are_one_call() {
             for reply in replies {
                 let mut reply = reply.unwrap();
                 if reply.status == 202 {
-                    reply = house.settled(&requests[0]).await;
+                    reply = house.outcome(&requests[0]).await;
                 } else if reply.status == 409 {
                     let code = "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT";
                     assert!(reply.header("retry-after").is_some());
                     reply.problem(409, code);
-                    reply = house.settled(&requests[0]).await;
+                    reply = house.outcome(&requests[0]).await;
                 }
                 answers.push(reply.expect(200).text().to_owned());
             }
@@ -352,7 +352,7 @@ fn a_call_whose_money_is_on_the_way_keeps_its_payer_busy() {
         refused(house.send(&second).await, "payer_has_an_unsettled_call");
         house.chain.set_automine(true).await.unwrap();
         house.chain.mine(1).await.unwrap();
-        house.settled(&first).await.expect(200);
+        house.outcome(&first).await.expect(200);
         house.send(&second).await.expect(200);
         assert_eq!(settled(&house).await.revenue(), 100_000);
     });
@@ -700,7 +700,7 @@ fn a_client_that_hangs_up_has_paid_and_finds_its_output() {
             let reply = house.send(&call).await;
             reply.problem(409, "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT");
             house.tools.open_gate();
-            let reply = house.settled(&call).await.expect(200);
+            let reply = house.outcome(&call).await.expect(200);
             assert_eq!(reply.json["response"]["data"]["gate"], "open");
             assert_eq!(house.tools.count(), asked + 1);
         }

@@ -114,7 +114,7 @@ fn a_client_that_hangs_up_is_charged_and_finds_its_reply() {
         let running = house.call(&call).await;
         running.problem(409, "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT");
         house.tools.open_gate();
-        let reply = house.called(&call).await.expect(200);
+        let reply = house.settled(&call).await.expect(200);
         assert_eq!(reply.header("idempotent-replayed"), Some("true"));
         assert_eq!(reply.json["response"]["data"], json!({ "gate": "open" }));
         assert_eq!(reply.json["charge_status"], "captured");

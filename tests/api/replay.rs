@@ -163,7 +163,7 @@ fn the_same_message_many_times_at_once_is_one_charge() {
             let mut sends = JoinSet::new();
             for _ in 0..24 {
                 let (house, call) = (house.clone(), call.clone());
-                sends.spawn(async move { house.called(&call).await });
+                sends.spawn(async move { house.settled(&call).await });
             }
             let replies = sends.join_all().await;
             let first = replies

@@ -24,8 +24,8 @@ impl Reply {
         Self::try_read(response).await.expect("a whole answer")
     }
 
-    /// Reads an answer from a server that may die meanwhile.
-    async fn try_read(response: reqwest::Response) -> Option<Self> {
+    /// Reads an answer of a server that may die meanwhile.
+    pub(super) async fn try_read(response: reqwest::Response) -> Option<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.ok()?.to_vec();
         let json = serde_json::from_slice(&body).unwrap_or_default();
@@ -100,80 +100,6 @@ impl Reply {
             .iter()
             .map(|error| error["pointer"].as_str().unwrap())
             .collect()
-    }
-}
-
-/// A request that can be sent again, byte for byte.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) path: String,
-    pub(crate) body: String,
-    /// `PAYMENT-SIGNATURE`.
-    pub(crate) payment: Option<String>,
-}
-
-impl Request {
-    pub(crate) fn signed(call: &Call) -> Self {
-        Self {
-            path: call.url_path(),
-            body: call.body().to_string(),
-            payment: None,
-        }
-    }
-
-    pub(crate) fn purchase(wallet: &Wallet, credits: u64, payment: &Payment) -> Self {
-        Self {
-            path: PURCHASE.to_owned(),
-            body: purchase(wallet, credits).to_string(),
-            payment: Some(payment.header()),
-        }
-    }
-
-    /// Bare parameters with a payment.
-    pub(crate) fn direct(path: &str, parameters: &Value, payment: &Payment) -> Self {
-        Self {
-            path: path.to_owned(),
-            body: parameters.to_string(),
-            payment: Some(payment.header()),
-        }
-    }
-}
-
-/// Sends requests from anywhere, also to a server that may die.
-#[derive(Clone)]
-pub(crate) struct Sender {
-    http: reqwest::Client,
-    base: String,
-}
-
-impl Sender {
-    /// The answer, unless the server died first.
-    pub(crate) async fn send(&self, request: &Request) -> Option<Reply> {
-        let Request {
-            path,
-            body,
-            payment,
-        } = request;
-        let mut post = self.http.post(format!("{}{path}", self.base));
-        if let Some(payment) = payment {
-            post = post.header("payment-signature", payment);
-        }
-        let post = post.header(CONTENT_TYPE, "application/json");
-        Reply::try_read(post.body(body.clone()).send().await.ok()?).await
-    }
-
-    /// Sends all of them at once; the answers are in their order.
-    pub(crate) async fn send_all(&self, requests: &[Request]) -> Vec<Option<Reply>> {
-        let mut tasks = Vec::with_capacity(requests.len());
-        for request in requests {
-            let (sender, request) = (self.clone(), request.clone());
-            tasks.push(tokio::spawn(async move { sender.send(&request).await }));
-        }
-        let mut replies = Vec::with_capacity(tasks.len());
-        for task in tasks {
-            replies.push(task.await.unwrap());
-        }
-        replies
     }
 }
 
@@ -275,58 +201,9 @@ pub(crate) fn purchase(wallet: &Wallet, credits: u64) -> Value {
 
 pub(crate) const PURCHASE: &str = "/api/external/credits/purchase";
 pub(crate) const BALANCE: &str = "/api/external/credits/balance";
-/// How often, and how many times, a test looks for what happens on its own.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-const PATIENCE_LOOKS: usize = 400;
 pub(crate) const SESSION: &str = "/api/external/auth/session";
 
 impl House {
-    /// For the service as it runs now.
-    pub(crate) fn sender(&self) -> Sender {
-        Sender {
-            http: self.http.clone(),
-            base: self.url(""),
-        }
-    }
-
-    /// Sends what must be answered.
-    pub(crate) async fn send(&self, request: &Request) -> Reply {
-        let reply = self.sender().send(request).await;
-        reply.expect("an answer")
-    }
-
-    /// Sends the request again, until it is no longer told to come back later.
-    pub(crate) async fn settled(&self, request: &Request) -> Reply {
-        for _ in 0..PATIENCE_LOOKS {
-            let reply = self.send(request).await;
-            let in_flight = reply.json["code"] == "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT";
-            if reply.status != 202 && !in_flight {
-                return reply;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        panic!("it never settled: {request:?}");
-    }
-
-    /// The state of a purchase, by its id.
-    pub(crate) async fn status(&self, id: &Value) -> Value {
-        let path = format!("{PURCHASE}s/{}", id.as_str().unwrap());
-        self.get(&path).await.expect(200).json
-    }
-
-    /// Waits until a purchase has this state.
-    pub(crate) async fn becomes(&self, id: &Value, state: &str) -> Value {
-        let mut status = Value::Null;
-        for _ in 0..PATIENCE_LOOKS {
-            status = self.status(id).await;
-            if status["status"] == state {
-                return status;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        panic!("it never became {state}: {status}");
-    }
-
     pub(crate) async fn get(&self, path: &str) -> Reply {
         let response = self.http.get(self.url(path)).send().await.unwrap();
         Reply::read(response).await
@@ -369,7 +246,7 @@ impl House {
     }
 
     /// Sends a call again for as long as it is in flight.
-    pub(crate) async fn called(&self, call: &Call) -> Reply {
+    pub(crate) async fn settled(&self, call: &Call) -> Reply {
         let start = Instant::now();
         loop {
             let reply = self.call(call).await;

@@ -20,11 +20,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Books, Chain, Tools, books, books::Relayed, random, until};
+use super::{Books, Chain, Tools, books, random, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const END_TIMEOUT: Duration = Duration::from_secs(30);
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a house is made of, unless it is the usual.
 #[derive(Default)]
@@ -177,7 +176,7 @@ impl House {
         let Some(address) = address else {
             panic!("it printed {line:?}\n{}", self.stderr());
         };
-        self.address = address.to_owned();
+        address.clone_into(&mut self.address);
         tokio::spawn(async move { copy(&mut lines.into_inner(), &mut sink()).await });
         self.process = Some(child);
     }
@@ -257,35 +256,12 @@ impl House {
         books::read(&self.path("books.db")).await
     }
 
-    /// The books once every payment is at its end.
-    pub(crate) async fn settled_books(&self) -> Books {
-        let give_up_at = tokio::time::Instant::now() + SETTLE_TIMEOUT;
-        loop {
-            let books = self.books().await;
-            if books.open_payments() == 0 {
-                return books;
-            }
-            assert!(tokio::time::Instant::now() < give_up_at, "{books:#?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// What the relayer signed.
-    pub(crate) async fn relayed(&self) -> Vec<Relayed> {
-        books::relayed(&self.path("books.db")).await
-    }
-
-    /// The relayer's account.
-    pub(crate) fn relayer(&self) -> Address {
-        let key = fs::read_to_string(self.path("relayer.key")).unwrap();
-        key.trim().parse::<PrivateKeySigner>().unwrap().address()
-    }
-
     /// What arrived at this house's `pay_to`, in base units.
     pub(crate) async fn received(&self) -> U256 {
         self.chain.balance_of(self.pay_to).await.unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one configuration")]
     fn usual_config(&self) -> String {
         let Tools {
             url,
@@ -303,10 +279,6 @@ public_url = "http://counterfoil.test"
 
 [database]
 url = "sqlite://{directory}/books.db"
-
-[keys]
-directory = "{directory}/keys"
-
 [session]
 lifetime_seconds = 900
 replay_seconds = 86_400

@@ -1,7 +1,7 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`token`] what others
-//! do on the chain, [`proxy`] a bad line to it, [`client`] the requests, [`books`] the database behind them.
+//! over x402, [`token`] what others do on the chain and [`proxy`] a bad line to it, [`client`] the
+//! requests and [`sender`] those that are sent again, [`books`] the database behind them.
 
 pub(crate) mod books;
 pub(crate) mod chain;
@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod house;
 pub(crate) mod payment;
 pub(crate) mod proxy;
+pub(crate) mod sender;
 pub(crate) mod token;
 pub(crate) mod tools;
 pub(crate) mod wallet;
@@ -23,10 +24,11 @@ use tokio::runtime::Runtime;
 
 pub(crate) use books::Books;
 pub(crate) use chain::Chain;
-pub(crate) use client::{Call, Reply, Request, Sender};
+pub(crate) use client::{Call, Reply};
 pub(crate) use house::{House, Setup};
 pub(crate) use payment::Payment;
 pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use sender::{Request, Sender};
 pub(crate) use tools::Tools;
 pub(crate) use wallet::Wallet;
 
