@@ -144,8 +144,8 @@ impl Service {
                         look(network, payment).await?,
                         AuthorizationFact::Unused { .. }
                     ) {
-                        // It was used up since the last look: that is why. Decide again.
-                        return Ok(Progress::Moved);
+                        // It was used up since the last look: that is why. Look again soon.
+                        return Ok(Progress::Waiting);
                     }
                     tracing::info!(%error, "a settlement would fail");
                     let reason = Reason::SimulationFailed;
@@ -158,14 +158,15 @@ impl Service {
             return Ok(Progress::Waiting);
         }
         let fees = network.fees().await?;
-        let chain_nonce = network.relayer_nonces().await?.pending;
+        let nonces = network.relayer_nonces().await?;
         let (relayer, token) = (network.clone(), asset.token);
         let (terms, signature) = (terms.clone(), signature.clone());
         let settlement = StoreSettlement {
             payment: *id,
             chain_id: network.id().chain_id(),
             relayer: network.relayer_address(),
-            chain_nonce,
+            mined_nonce: nonces.latest,
+            chain_nonce: nonces.pending,
             sign: Box::new(move |nonce| {
                 let signed =
                     relayer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit);

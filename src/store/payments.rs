@@ -67,6 +67,9 @@ pub struct StoreSettlement {
     pub payment: PurchaseId,
     pub chain_id: u64,
     pub relayer: Address,
+    /// The relayer's next account nonce as the newest block has it. A transaction that was mined
+    /// at or above it is mined no more: a reorganization undid its block.
+    pub mined_nonce: u64,
     /// The relayer's next account nonce as the chain sees it.
     pub chain_nonce: u64,
     /// Signs the settlement with the account nonce it is given. Pure computation: it runs inside the

@@ -191,7 +191,7 @@ impl Service {
             .catalogue()
             .lookup(&slug(request.product)?, &slug(request.action)?)
             .ok_or(DirectError::ToolNotFound)?;
-        if action.x402() {
+        if self.takes_x402(action) {
             Ok((tool, action))
         } else {
             Err(DirectError::CreditsOnly)

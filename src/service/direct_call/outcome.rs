@@ -28,6 +28,10 @@ impl Service {
             Some(call)
                 if run.identified && call.identified && call.request_hash == run.request_hash =>
             {
+                if state == PaymentState::Confirmed {
+                    // Paid for and perhaps not run: whoever was to run it may have failed to.
+                    self.run_settled(id, run).await?;
+                }
                 self.conclude(id, run, true).await
             }
             _ => Err(DirectError::Replay { id, state }),

@@ -89,7 +89,11 @@ impl Service {
         Ok(())
     }
 
-    async fn run_settled(&self, id: PurchaseId, run: &Run<'_>) -> Result<(), DirectError> {
+    pub(super) async fn run_settled(
+        &self,
+        id: PurchaseId,
+        run: &Run<'_>,
+    ) -> Result<(), DirectError> {
         if self.store().start_direct_call(id).await? {
             // Paid and running. A crash from here on makes the payment credits of its payer.
             let reply = self.run_direct(id, run).await;
