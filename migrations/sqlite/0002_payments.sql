@@ -34,7 +34,8 @@ CREATE TABLE payments (
     ),
     CONSTRAINT payments_credits_positive CHECK (credits_units > 0)
 ) WITHOUT ROWID;
-CREATE INDEX payments_open ON payments (updated_ms) WHERE state IN ('authorized', 'broadcast');
+CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
+CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
 -- One unsettled direct call a payer.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
 WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
@@ -74,6 +75,8 @@ CREATE TABLE direct_calls (
     request_hash       BLOB    NOT NULL,
     identified         INTEGER NOT NULL,
     stage              TEXT    NOT NULL,
+    -- When a call that is not at its end was surely broken off.
+    deadline_ms        INTEGER NOT NULL,
     reply_status       INTEGER,
     reply_body         BLOB,
     expires_ms         INTEGER NOT NULL,
@@ -82,6 +85,7 @@ CREATE TABLE direct_calls (
         stage IN ('waiting', 'running', 'done', 'failed', 'timed_out', 'abandoned')
     )
 ) WITHOUT ROWID;
+CREATE INDEX direct_calls_deadline ON direct_calls (deadline_ms) WHERE stage IN ('waiting', 'running', 'done');
 CREATE INDEX direct_calls_expiry ON direct_calls (expires_ms) WHERE reply_body IS NOT NULL;
 CREATE TRIGGER direct_calls_count_reply AFTER UPDATE OF reply_body ON direct_calls BEGIN
     UPDATE reply_bytes

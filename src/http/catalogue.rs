@@ -73,7 +73,7 @@ fn entry<'a>(service: &Service, tool: &'a Tool) -> ToolEntry<'a> {
         invoke_url: service.invoke_url(tool.slug(), action.slug()),
         price_credits: CreditsNumber(action.price()),
         price_usd: action.price().usd(),
-        x402: action.x402(),
+        x402: service.takes_x402(action),
         parameters: action.parameters(),
     });
     ToolEntry {

@@ -96,6 +96,14 @@ async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail)
 }
 
+pub(super) async fn explain_not_found(response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        not_found().await.into_response()
+    } else {
+        response
+    }
+}
+
 async fn method_not_allowed() -> Problem {
     let detail = "this path does not take this method; GET /docs shows what there is";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail)

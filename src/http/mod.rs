@@ -26,7 +26,8 @@ mod work;
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use axum::{Router, routing::post};
+use axum::{Router, middleware::map_response, routing::post};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -78,8 +79,14 @@ pub fn router(service: Service, limits: HttpLimits, trusted_proxies: &[IpAddr]) 
             post(call::invoke),
         )
         .with_state(house)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", api));
+        .merge(documentation(api));
     layers::wrap(router)
+}
+
+/// The documents for people, which know a bare 404 only.
+fn documentation(api: OpenApi) -> Router {
+    let pages: Router = SwaggerUi::new("/docs").url("/openapi.json", api).into();
+    pages.layer(map_response(layers::explain_not_found))
 }
 
 fn api() -> OpenApiRouter<House> {

@@ -12,6 +12,7 @@ use super::{
     House,
     amounts::CreditsNumber,
     body,
+    call::conflict,
     client::Client,
     direct::{accepted, payment_required, replay, settled, transaction},
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument},
@@ -149,6 +150,11 @@ fn phrase(error: BuyError) -> Result<Response, Problem> {
         } => Ok(payment_required(&quote, Some(&response))),
         BuyError::Quote(error) => Err(quote_problem(&error)),
         BuyError::Replay { id, state } => Err(replay(id, state)),
+        BuyError::Settled => Err(conflict(
+            "EXTERNAL_SIGNATURE_REQUEST_REPLAY",
+            "the authorization is settled on the chain already: it is credited to its payer, or to \
+             the wallet and for the credits that its sponsor signed; send it once more that way",
+        )),
         BuyError::Unavailable(reason) => Err(Problem::unavailable(&reason)),
     }
 }

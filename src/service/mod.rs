@@ -89,6 +89,8 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// How far the last round of the reconciler came.
+    reconciled: Mutex<Option<PurchaseId>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -101,6 +103,7 @@ impl Service {
             pay_tos: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            reconciled: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))

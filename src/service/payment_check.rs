@@ -15,6 +15,9 @@ use crate::{
 
 /// The furthest ahead that an authorization may still be valid.
 const VALIDITY_SECONDS_MAX: u64 = 3_600;
+/// How far below what is known now a search for the use of an authorization begins: nodes behind one
+/// address differ in their heads, and reorganizations move transactions down.
+const SEARCH_MARGIN_BLOCKS: u64 = 256;
 /// What is left of an authorization must suffice to mine it.
 const SETTLEMENT_SECONDS_MIN: u64 = 6;
 
@@ -46,6 +49,8 @@ pub enum Reason {
 #[derive(Debug)]
 pub enum PaymentProblem {
     Refused(Reason),
+    /// The authorization is settled on the chain, and the request cannot have it credited as it asks.
+    Settled,
     Unavailable(Unavailable),
 }
 
@@ -93,7 +98,7 @@ impl Recovered<'_> {
 /// What the chain says of an authorization that nobody here has seen before.
 pub(super) enum FirstLook {
     Unused {
-        head: u64,
+        since_block: u64,
     },
     /// Somebody settled it already, to an address of ours.
     Paid {
@@ -172,15 +177,16 @@ impl Service {
             return Err(Reason::RecipientMismatch.into());
         }
         let head = recovered.network.head_block().await?;
+        let since_block = head.saturating_sub(SEARCH_MARGIN_BLOCKS);
         let token = recovered.asset.token;
         match recovered
             .network
             .authorization_fact(token, terms, None, None)
             .await?
         {
-            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { head }),
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
             AuthorizationFact::Paid(at) => Ok(FirstLook::Paid {
-                since_block: at.block,
+                since_block: at.block.saturating_sub(SEARCH_MARGIN_BLOCKS),
             }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
@@ -194,20 +200,22 @@ impl Service {
             .is_some_and(|known| known.contains(&address))
     }
 
-    /// Whether an authorization that was unused at `head` can be settled. One that was used up
+    /// Whether an authorization that was unused can be settled. One that was used up
     /// since, by a stranger or an equal request, is looked at again rather than refused.
     pub(super) async fn check_funds(
         &self,
         recovered: &Recovered<'_>,
-        head: u64,
+        since_block: u64,
     ) -> Result<FirstLook, PaymentProblem> {
         match self.check_settlement(recovered).await {
-            Ok(()) => Ok(FirstLook::Unused { head }),
+            Ok(()) => Ok(FirstLook::Unused { since_block }),
             Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
                 FirstLook::Unused { .. } => Err(reason.into()),
                 paid @ FirstLook::Paid { .. } => Ok(paid),
             },
-            Err(problem @ PaymentProblem::Unavailable(_)) => Err(problem),
+            Err(problem @ (PaymentProblem::Unavailable(_) | PaymentProblem::Settled)) => {
+                Err(problem)
+            }
         }
     }
 

@@ -152,11 +152,18 @@ impl Service {
         )
     }
 
+    /// Whether an action may be paid call by call: where nothing is bought on a chain, none may.
+    #[must_use]
+    pub fn takes_x402(&self, action: &Action) -> bool {
+        action.x402() && !self.networks().is_empty()
+    }
+
     /// What one call of an action costs without credits; `None` when it takes credits only.
     #[must_use]
     pub fn direct_quote(&self, tool: &Slug, action: &Slug, error: &str) -> Option<PaymentRequired> {
         let (tool, action) = self.catalogue().lookup(tool, action)?;
-        action.x402().then(|| self.quote_of(tool, action, error))
+        self.takes_x402(action)
+            .then(|| self.quote_of(tool, action, error))
     }
 
     pub(super) fn quote_of(&self, tool: &Tool, action: &Action, error: &str) -> PaymentRequired {

@@ -1,15 +1,25 @@
 //! What a start does before the first request, and the workers ever after.
 
 use thiserror::Error;
+use tokio::task::JoinSet;
 
 use super::{
     Service, Unavailable, locked,
     settle::{Progress, waits},
 };
-use crate::{base::AgentAddress, chain::ChainError};
+use crate::{
+    base::{AgentAddress, PurchaseId},
+    chain::ChainError,
+};
 
 /// Payments and transactions that one round of the reconciler takes.
 const ROUND_MAX: u32 = 200;
+/// Payments that are looked at side by side.
+const AT_ONCE: usize = 8;
+/// Steps of one payment in one round.
+const STEPS_MAX: u32 = 8;
+/// Commands of one sweep.
+const SWEEPS_MAX: u32 = 200;
 
 /// Why the service must not start. Each message tells the operator what to do.
 #[derive(Debug, Error)]
@@ -52,7 +62,7 @@ impl Service {
         }
         let voided = self.store().void_orphans(None, self.now()).await;
         let voided = voided.map_err(Unavailable::from)?;
-        let abandoned = self.store().abandon_direct_calls(None, self.now()).await;
+        let abandoned = self.store().abandon_direct_calls(self.now()).await;
         let abandoned = abandoned.map_err(Unavailable::from)?;
         if !voided.is_empty() || abandoned > 0 {
             tracing::warn!(
@@ -100,22 +110,36 @@ impl Service {
                 }
             }
         }
-        for id in self.store().open_payments(self.now(), ROUND_MAX).await? {
-            if locked(&self.0.driven).contains(&id) {
-                continue;
+        let after = *locked(&self.0.reconciled);
+        let open = self
+            .store()
+            .open_payments(after, self.now(), ROUND_MAX)
+            .await?;
+        // The next round goes on from here, so that stuck payments never hide the others.
+        *locked(&self.0.reconciled) = open.last().copied();
+        for some in open.chunks(AT_ONCE) {
+            let mut looks = JoinSet::new();
+            for &id in some {
+                let service = self.clone();
+                looks.spawn(async move { service.look_at(id).await });
             }
-            while !self.stopping() {
-                match self.advance(id).await {
-                    Ok(Progress::Moved) => {}
-                    Ok(Progress::Settled | Progress::Waiting) => break,
-                    Err(error) => {
-                        waits(id, &error);
-                        break;
-                    }
-                }
-            }
+            looks.join_all().await;
         }
         Ok(())
+    }
+
+    /// A few steps of one payment, unless a task drives it.
+    async fn look_at(&self, id: PurchaseId) {
+        if locked(&self.0.driven).contains(&id) {
+            return;
+        }
+        for _ in 0..STEPS_MAX {
+            match self.advance(id).await {
+                Ok(Progress::Moved) if !self.stopping() => {}
+                Ok(_) => return,
+                Err(error) => return waits(id, &error),
+            }
+        }
     }
 
     /// Voids holds whose deadline is over, expires grants and drops replies whose time is over.
@@ -128,6 +152,15 @@ impl Service {
         if !voided.is_empty() {
             tracing::warn!(voided = voided.len(), "holds outlived their deadline");
         }
-        Ok(self.store().sweep(now).await?)
+        let abandoned = self.store().abandon_overdue_calls(now).await?;
+        if abandoned > 0 {
+            tracing::warn!(abandoned, "paid calls outlived their deadline");
+        }
+        for _ in 0..SWEEPS_MAX {
+            if !self.store().sweep(now).await? {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -97,6 +97,10 @@ impl Service {
                 self.give_up(id, PaymentState::Failed, reason).await
             }
             Some(Step::Expire) => {
+                if let Some(open) = self.store().open_transaction(id).await? {
+                    // Whether it was mined, and failed, tells whose fault it is.
+                    self.tend(network, &open).await?;
+                }
                 self.give_up(id, PaymentState::Expired, Reason::Expired)
                     .await
             }
@@ -140,8 +144,8 @@ impl Service {
                         look(network, payment).await?,
                         AuthorizationFact::Unused { .. }
                     ) {
-                        // It was used up since the last look: that is why. Decide again.
-                        return Ok(Progress::Moved);
+                        // It was used up since the last look: that is why. Look again soon.
+                        return Ok(Progress::Waiting);
                     }
                     tracing::info!(%error, "a settlement would fail");
                     let reason = Reason::SimulationFailed;
@@ -154,14 +158,15 @@ impl Service {
             return Ok(Progress::Waiting);
         }
         let fees = network.fees().await?;
-        let chain_nonce = network.relayer_nonces().await?.pending;
+        let nonces = network.relayer_nonces().await?;
         let (relayer, token) = (network.clone(), asset.token);
         let (terms, signature) = (terms.clone(), signature.clone());
         let settlement = StoreSettlement {
             payment: *id,
             chain_id: network.id().chain_id(),
             relayer: network.relayer_address(),
-            chain_nonce,
+            mined_nonce: nonces.latest,
+            chain_nonce: nonces.pending,
             sign: Box::new(move |nonce| {
                 let signed =
                     relayer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit);

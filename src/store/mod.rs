@@ -21,11 +21,11 @@ use tokio::{sync::Notify, task::JoinHandle};
 pub use calls::{
     Balance, CallReply, FinishCall, HoldRefusal, NewHold, Promotion, ReplyKind, StoredCall,
 };
-pub use direct::{DirectCall, DirectStage, FinishDirectCall, NewDirectCall};
+pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use payments::{
-    CreditPayment, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal, PaymentWay,
-    SignedTransaction, StoreSettlement,
+    CreditPayment, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal, SignedTransaction,
+    StoreSettlement,
 };
 
 use crate::{
@@ -166,11 +166,12 @@ impl Store {
         sqlite::reads::balance(self.backend.readers(), wallet).await
     }
 
-    /// Expires what is due and unallocated, and deletes stored replies whose time is over.
+    /// Expires what is due and unallocated, and deletes stored replies whose time is over. Takes a
+    /// bounded number; true when there may be more.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError> {
         self.queue.submit(sqlite::Sweep { now }).await
     }
 
@@ -259,17 +260,18 @@ impl Store {
         sqlite::reads::payment_by_key(self.backend.readers(), key).await
     }
 
-    /// Payments that the chain has still to decide, oldest first, at most `limit`; a refused one
-    /// once its authorization has run out.
+    /// Payments that the chain has still to decide, a refused one once its authorization has run
+    /// out: at most `limit` after the id `after`, in the order of their ids.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn open_payments(
         &self,
+        after: Option<PurchaseId>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<PurchaseId>, StoreError> {
-        sqlite::reads::open_payments(self.backend.readers(), now, limit).await
+        sqlite::reads::open_payments(self.backend.readers(), after, now, limit).await
     }
 
     /// Relayer transactions that may still be mined, in the order of their account nonces.
@@ -335,19 +337,43 @@ impl Store {
         answer
     }
 
-    /// Ends the direct calls whose payers will never see a result: all that a crash broke off when
-    /// `only` is `None`, as a process does when it starts. Returns how many there were.
+    /// Ends the direct calls that a dead process left. Returns how many there were.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn abandon_direct_calls(
+    pub async fn abandon_direct_calls(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.abandon(sqlite::Abandon::All, now).await
+    }
+
+    /// Ends the direct calls that are past their deadline. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn abandon_overdue_calls(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.abandon(sqlite::Abandon::Overdue, now).await
+    }
+
+    /// Ends a direct call whose payer is sent away before it settled, unless the payer can come
+    /// back for its output.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn abandon_direct_call(
         &self,
-        only: Option<PurchaseId>,
+        id: PurchaseId,
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        self.queue
-            .submit(sqlite::AbandonDirectCalls { only, now })
-            .await
+    ) -> Result<(), StoreError> {
+        self.abandon(sqlite::Abandon::One(id), now).await?;
+        Ok(())
+    }
+
+    async fn abandon(&self, which: sqlite::Abandon, now: Timestamp) -> Result<usize, StoreError> {
+        let answer = self
+            .queue
+            .submit(sqlite::AbandonDirectCalls { which, now })
+            .await;
+        self.payments_changed.notify_waiters();
+        answer
     }
 
     /// Whether a payer's last settlement failed after its tool had run.

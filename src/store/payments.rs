@@ -6,15 +6,8 @@ use alloy::primitives::{Address, B256};
 
 use crate::{
     base::{AgentAddress, AssetId, Credits, PurchaseId, Timestamp},
-    payment::{Authorization, PaymentKey, PaymentState},
+    payment::{Authorization, PaymentKey, PaymentState, PaymentWay},
 };
-
-/// What a payment is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PaymentWay {
-    Purchase,
-    Direct,
-}
 
 /// A payment as it stands.
 #[derive(Clone)]
@@ -54,7 +47,7 @@ pub struct NewPayment {
 pub enum PaymentRefusal {
     /// The authorization belongs to this payment already.
     Known(Box<Payment>),
-    /// The payer has another direct call that is not settled.
+    /// The payer has another direct call that is not settled, or too many payments that are not.
     PayerBusy,
     /// The payer's settlement failed after a tool had run.
     PayerBarred,
@@ -74,6 +67,9 @@ pub struct StoreSettlement {
     pub payment: PurchaseId,
     pub chain_id: u64,
     pub relayer: Address,
+    /// The relayer's next account nonce as the newest block has it. A transaction that was mined
+    /// at or above it is mined no more: a reorganization undid its block.
+    pub mined_nonce: u64,
     /// The relayer's next account nonce as the chain sees it.
     pub chain_nonce: u64,
     /// Signs the settlement with the account nonce it is given. Pure computation: it runs inside the
@@ -130,21 +126,6 @@ fn key(asset: AssetId, terms: &Authorization) -> PaymentKey {
         asset,
         from: terms.from,
         nonce: terms.nonce,
-    }
-}
-
-impl PaymentWay {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Purchase => "purchase",
-            Self::Direct => "direct",
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        [Self::Purchase, Self::Direct]
-            .into_iter()
-            .find(|way| way.as_str() == text)
     }
 }
 

@@ -400,13 +400,17 @@ fn a_payment_that_a_reorganization_undoes_is_not_credited_and_comes_again() {
         let id = &reply.json["purchase_id"];
         let relayed = house.relayed().await;
         assert_eq!(house.chain.succeeded(relayed[0].hash).await, Some(true));
+        // The relayer has ticked it off by then.
+        until("it stays open", async || !house.relayed().await[0].open).await;
         house.chain.revert(snapshot).await.unwrap();
-        house.chain.mine(5).await.unwrap();
+        assert!(!house.chain.knows(relayed[0].hash).await);
         until("not sent again", async || {
             house.chain.mine(1).await.unwrap();
             house.status(id).await["status"] == "credited"
         })
         .await;
+        let now = house.relayed().await;
+        assert_eq!((now.len(), &now[0].raw), (1, &relayed[0].raw));
         arrived(&house, 100).await;
     });
 }

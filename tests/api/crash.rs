@@ -3,6 +3,8 @@
 //! `COUNTERFOIL_CRASH_SEED` repeats the moments of an earlier run as far as threads allow, and
 //! `COUNTERFOIL_CRASH_ROUNDS` makes it many more.
 
+#![expect(clippy::print_stdout, reason = "a seed is worth nothing untold")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use alloy::primitives::U256;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Books, Call, Chain, Fault, House, Payment, Proxy, Reply, Request, Setup, Wallet, now, run,
+    until,
 };
 
 const SOON: (&str, &str) = ("settle_wait_seconds = 20", "settle_wait_seconds = 1");
@@ -532,9 +533,14 @@ fn money_that_arrives_for_a_call_that_failed_becomes_credits() {
         assert_eq!(house.books().await.cash(), 0);
         // Nobody but the payer can do this: the authorization was never broadcast.
         house.chain.front_run(&payment).await;
+        until("it is not mined", async || {
+            house.received().await == payment.amount()
+        })
+        .await;
         let reply = house.pay(&wallet, 100, &payment).await;
         assert_eq!(reply.expect(200).json["credits_purchased"], 3);
         assert_eq!(settled(&house).await.units(&wallet), 30_000);
+        house.send(&call).await.problem(409, REPLAY);
     });
 }
 
@@ -618,6 +624,30 @@ fn parameters_are_checked_before_money_is_taken() {
 }
 
 #[test]
+fn a_call_is_not_paid_with_less_or_by_another() {
+    run(async {
+        let house = house(None).await;
+        let (wallet, good) = paying(&house, "weather", "forecast").await;
+        let before = house.books().await;
+        let mut less = good.clone();
+        less.authorization.value -= U256::ONE;
+        less.sign(&wallet);
+        let mut stolen = good.clone();
+        stolen.sign(&Wallet::random());
+        for (payment, reason) in [
+            (less, "invalid_exact_evm_payload_authorization_value"),
+            (stolen, "invalid_exact_evm_payload_signature"),
+        ] {
+            let reply = house.send(&request("weather", "forecast", &payment)).await;
+            assert_eq!(reply.payment_required()["accepts"][0], good.accepted);
+            refused(reply, reason);
+        }
+        assert_eq!(house.books().await, before);
+        assert_eq!(house.tools.count(), 0);
+    });
+}
+
+#[test]
 fn whoever_has_no_credits_is_shown_the_way_to_pay_the_call() {
     run(async {
         let house = house(None).await;
@@ -646,10 +676,13 @@ fn an_action_for_credits_only_takes_no_payment() {
         let house = house(None).await;
         let (wallet, payment) = paying(&house, "weather", "forecast").await;
         let shout = path("echo", "shout");
-        let bare = house.post(&shout, &bern()).await.expect(402);
-        assert_eq!(bare.json["accepts"], json!([]), "{}", bare.text());
-        let request = Request::direct(&shout, &bern(), &payment);
-        house.send(&request).await.expect(402);
+        let mut request = Request::direct(&shout, &bern(), &payment);
+        for payment in [request.payment.clone(), None] {
+            request.payment = payment;
+            let reply = house.send(&request).await.expect(402);
+            assert_eq!(reply.payment_required()["accepts"], json!([]));
+            assert_eq!(reply.payment_response(), None);
+        }
         assert_eq!(settled(&house).await.payments.len(), 0);
         assert_eq!(dollars(&house, &wallet).await, payment.amount());
     });

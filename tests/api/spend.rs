@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use reqwest::header::HeaderName;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -164,11 +165,7 @@ fn the_tool_gets_the_clients_bytes_and_nothing_else_of_it() {
         };
         assert_eq!(asked.body, parameters);
         assert_eq!(asked.key(), charge);
-        let mut names: Vec<&str> = asked
-            .headers
-            .keys()
-            .map(reqwest::header::HeaderName::as_str)
-            .collect();
+        let mut names: Vec<&str> = asked.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         let expected = [
             "accept",

@@ -26,8 +26,8 @@ const AT_ONCE_MAX: usize = 65_536;
 #[derive(Debug)]
 pub struct Config {
     pub server: Server,
-    /// `sqlite://…`.
-    pub database_url: String,
+    /// The SQLite file.
+    pub database_file: PathBuf,
     pub keys_directory: PathBuf,
     pub session: Session,
     pub purchase: Purchase,
@@ -89,7 +89,7 @@ impl TryFrom<raw::Raw> for Config {
     fn try_from(raw: raw::Raw) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
         let server = server::server(&raw.server, &mut problems);
-        let database_url = server::database_url(raw.database, &mut problems);
+        let database_file = server::database_file(&raw.database, &mut problems);
         let keys_directory = raw.keys.directory;
         if keys_directory.as_os_str().is_empty() {
             problems.add("keys.directory", "names no directory");
@@ -103,7 +103,7 @@ impl TryFrom<raw::Raw> for Config {
         let whole = || {
             Some(Self {
                 server: server?,
-                database_url,
+                database_file,
                 keys_directory,
                 session,
                 purchase: purchase?,

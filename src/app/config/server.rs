@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -90,8 +91,8 @@ fn public_url(text: &str, problems: &mut Problems) -> Option<String> {
     problems.take("server.public_url", text, origin.ok_or(what))
 }
 
-/// The URL of the database, as `sqlx` takes it.
-pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> String {
+/// The file that the URL of the database names. A query, as `sqlx` knows it, is passed over.
+pub(super) fn database_file(raw: &raw::Database, problems: &mut Problems) -> PathBuf {
     let key = "database.url";
     // The URL itself is not repeated: one of a database server may hold a password.
     if raw.url.starts_with("postgres:") || raw.url.starts_with("postgresql:") {
@@ -101,9 +102,12 @@ pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> Strin
         );
     } else if let Some(rest) = raw.url.strip_prefix("sqlite://") {
         let file = rest.split('?').next().unwrap_or_default();
+        if !file.is_empty() && !rest.contains(":memory:") && !rest.contains("mode=memory") {
+            return PathBuf::from(file);
+        }
         if file.is_empty() {
             problems.add(key, "names no file: write sqlite://FILE");
-        } else if rest.contains(":memory:") || rest.contains("mode=memory") {
+        } else {
             problems.add(
                 key,
                 "names a database in memory; credits must survive a restart: write sqlite://FILE",
@@ -112,5 +116,5 @@ pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> Strin
     } else {
         problems.add(key, "must be sqlite:// and the path of a file");
     }
-    raw.url
+    PathBuf::new()
 }

@@ -62,7 +62,7 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!(config.server.listen, "127.0.0.1:4020".parse().unwrap());
     assert_eq!(config.server.metrics_listen, None);
     assert_eq!(config.server.public_url, "http://127.0.0.1:4020");
-    assert_eq!(config.database_url, "sqlite://counterfoil.db");
+    assert_eq!(config.database_file, Path::new("counterfoil.db"));
     assert_eq!(config.keys_directory, Path::new("keys"));
     assert_eq!(config.session.lifetime_seconds, 900);
     assert_eq!(config.purchase.step, Credits::from_whole(100).unwrap());
@@ -77,7 +77,7 @@ fn an_empty_file_is_all_defaults() {
 fn the_reference_ends_in_an_example_that_works_and_repeats_the_defaults() {
     let (example, defaults) = (config(example()).unwrap(), config("").unwrap());
     assert_eq!(example.server, defaults.server);
-    assert_eq!(example.database_url, defaults.database_url);
+    assert_eq!(example.database_file, defaults.database_file);
     assert_eq!(example.keys_directory, defaults.keys_directory);
     assert_eq!(example.session, defaults.session);
     assert_eq!(example.purchase, defaults.purchase);

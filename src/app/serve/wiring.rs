@@ -1,6 +1,6 @@
 //! From the configuration to a service.
 
-use std::{num::NonZeroU32, path::Path, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use tokio::task::JoinHandle;
 
@@ -52,11 +52,7 @@ pub(super) async fn service(config: Config) -> Result<(Service, JoinHandle<()>),
     let limits = StoreLimits {
         stored_replies_bytes_max: config.limits.stored_replies_bytes_max,
     };
-    let path = config
-        .database_url
-        .strip_prefix("sqlite://")
-        .unwrap_or(&config.database_url);
-    let (store, writer) = Store::open(Path::new(path), limits).await?;
+    let (store, writer) = Store::open(&config.database_file, limits).await?;
     let parts = Parts {
         settings: settings(&config),
         store,

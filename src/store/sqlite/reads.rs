@@ -125,22 +125,38 @@ pub(in super::super) async fn payment_by_key<'e>(
 
 pub(in super::super) async fn open_payments(
     pool: &SqlitePool,
+    after: Option<PurchaseId>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<PurchaseId>, StoreError> {
     let rows = sqlx::query(
         "SELECT payments.id AS id FROM payments
          LEFT JOIN direct_calls ON payment_id = payments.id
-         WHERE state = 'broadcast'
-            OR (state = 'authorized' AND (stage IS NULL OR stage IN ('waiting', 'done')))
-            OR (state = 'refused' AND valid_before < ?)
-         ORDER BY updated_ms LIMIT ?",
+         WHERE state IN ('authorized', 'broadcast', 'refused') AND payments.id > ?
+           AND (state = 'broadcast'
+                OR (state = 'authorized' AND (stage IS NULL OR stage IN ('waiting', 'done')))
+                OR (state = 'refused' AND valid_before < ?))
+         ORDER BY payments.id LIMIT ?",
     )
+    .bind(after.map_or_else(String::new, |after| after.to_string()))
     .bind(now.seconds())
     .bind(limit)
     .fetch_all(pool)
     .await?;
     rows.iter().map(|row| rows::parsed(row, "id")).collect()
+}
+
+pub(super) async fn open_payments_of(
+    transaction: &mut SqliteConnection,
+    payer: AgentAddress,
+) -> Result<u32, StoreError> {
+    let count = sqlx::query_scalar(
+        "SELECT count(*) FROM payments WHERE payer = ? AND state IN ('authorized', 'broadcast')",
+    )
+    .bind(payer.address().as_slice())
+    .fetch_one(transaction)
+    .await?;
+    Ok(count)
 }
 
 pub(in super::super) async fn open_transactions(

@@ -6,13 +6,13 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::super::{
-    CallReply, DirectCall, DirectStage, OpenTransaction, Payment, PaymentWay, ReplyKind,
-    SignedTransaction, StoreError, StoredCall,
+    CallReply, DirectCall, OpenTransaction, Payment, ReplyKind, SignedTransaction, StoreError,
+    StoredCall,
 };
 use crate::{
     base::{AssetId, Credits, NetworkId, Timestamp},
     ledger::{Grant, GrantId},
-    payment::Authorization,
+    payment::{Authorization, DirectStage, PaymentWay},
 };
 
 pub(super) fn credits(row: &SqliteRow, column: &'static str) -> Result<Credits, StoreError> {

@@ -261,7 +261,6 @@ impl House {
         self.chain.balance_of(self.pay_to).await.unwrap()
     }
 
-    #[expect(clippy::too_many_lines, reason = "one configuration")]
     fn usual_config(&self) -> String {
         let Tools {
             url,
@@ -279,6 +278,10 @@ public_url = "http://counterfoil.test"
 
 [database]
 url = "sqlite://{directory}/books.db"
+
+[keys]
+directory = "{directory}/keys"
+
 [session]
 lifetime_seconds = 900
 replay_seconds = 86_400
