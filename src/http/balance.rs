@@ -9,6 +9,7 @@ use super::{
     client::Client,
     documents::{BalanceDocument, GrantDocument, SignedRequest},
     fields::Fields,
+    openapi::{BodyRefusals, BudgetRefusals},
     problem::Problem,
     session::rfc3339,
 };
@@ -32,6 +33,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
         (status = 200, body = BalanceDocument),
         (status = 400, description = "INVALID_REQUEST"),
         (status = 401, description = "EXTERNAL_SIGNATURE_*"),
+        BodyRefusals,
+        BudgetRefusals,
     )
 )]
 pub(super) async fn read(

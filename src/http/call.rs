@@ -17,8 +17,12 @@ use super::{
     body,
     client::Client,
     direct,
-    documents::{CallDocument, PaidCallDocument, SignedCallRequest, ToolDocument},
+    documents::{
+        AnyCallDocument, CallDocument, PaidCallDocument, SettlingDocument, SignedCallRequest,
+        ToolDocument,
+    },
     fields::{FieldProblem, Fields},
+    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
     payment_header,
     problem::Problem,
 };
@@ -41,11 +45,11 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
     post,
     path = "/api/external/tools/{product}/actions/{action}/invoke",
     tag = "tools",
-    params(("product" = String, Path), ("action" = String, Path)),
+    params(("product" = String, Path), ("action" = String, Path), PaymentHeader),
     request_body = SignedCallRequest,
     responses(
-        (status = 200, body = CallDocument),
-        (status = 202, description = "Paid over x402, not settled yet"),
+        (status = 200, body = AnyCallDocument),
+        (status = 202, body = SettlingDocument, description = "Paid over x402, not settled yet"),
         (status = 400, description = "INVALID_REQUEST, INVALID_PAYMENT"),
         (status = 401, description = "EXTERNAL_SIGNATURE_*"),
         (status = 402, description = "INSUFFICIENT_CREDITS, or an x402 PaymentRequired document"),
@@ -53,6 +57,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
         (status = 409, description = "EXTERNAL_SIGNATURE_REQUEST_REPLAY, …_IN_FLIGHT"),
         (status = 502, description = "TOOL_FAILED: not charged"),
         (status = 504, description = "TOOL_TIMEOUT: not charged"),
+        BodyRefusals,
+        BudgetRefusals,
     )
 )]
 pub(super) async fn invoke(
@@ -111,17 +117,20 @@ pub(super) async fn invoke(
     post,
     path = "/api/external/tools/{product}/invoke",
     tag = "tools",
-    params(("product" = String, Path)),
+    params(("product" = String, Path), PaymentHeader),
     request_body = SignedCallRequest,
     responses(
-        (status = 200, body = CallDocument),
-        (status = 400, description = "INVALID_REQUEST"),
+        (status = 200, body = AnyCallDocument),
+        (status = 202, body = SettlingDocument, description = "Paid over x402, not settled yet"),
+        (status = 400, description = "INVALID_REQUEST, INVALID_PAYMENT"),
         (status = 401, description = "EXTERNAL_SIGNATURE_*"),
-        (status = 402, description = "INSUFFICIENT_CREDITS"),
+        (status = 402, description = "INSUFFICIENT_CREDITS, or an x402 PaymentRequired document"),
         (status = 404, description = "TOOL_NOT_FOUND"),
         (status = 409, description = "EXTERNAL_SIGNATURE_REQUEST_REPLAY, …_IN_FLIGHT"),
         (status = 502, description = "TOOL_FAILED: not charged"),
         (status = 504, description = "TOOL_TIMEOUT: not charged"),
+        BodyRefusals,
+        BudgetRefusals,
     )
 )]
 pub(super) async fn invoke_product(

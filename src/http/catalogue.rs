@@ -20,7 +20,10 @@ use crate::{base::Slug, service::Service, upstream::Tool};
     get,
     path = "/api/external/tools",
     tag = "tools",
-    responses((status = 200, body = CatalogueDocument))
+    responses(
+        (status = 200, body = CatalogueDocument),
+        (status = 503, description = "UNAVAILABLE"),
+    )
 )]
 pub(super) async fn list(State(house): State<House>) -> Result<Response, Problem> {
     let _place = house.place()?;
@@ -44,7 +47,11 @@ pub(super) async fn list(State(house): State<House>) -> Result<Response, Problem
     path = "/api/external/tools/{product}",
     tag = "tools",
     params(("product" = String, Path)),
-    responses((status = 200, body = ToolPage), (status = 404, description = "TOOL_NOT_FOUND"))
+    responses(
+        (status = 200, body = ToolPage),
+        (status = 404, description = "TOOL_NOT_FOUND"),
+        (status = 503, description = "UNAVAILABLE"),
+    )
 )]
 pub(super) async fn one(
     State(house): State<House>,

@@ -41,7 +41,10 @@ pub(super) async fn call(
             output_kept,
         }) => Ok(settling(house, &payment, output_kept)),
         Err(error) => {
-            if matches!(error, DirectError::Refused { .. }) {
+            if matches!(
+                error,
+                DirectError::Refused { .. } | DirectError::SettledElsewhere
+            ) {
                 house.count_failure(client);
             }
             phrase(house, base, error)

@@ -15,8 +15,9 @@ use super::{
     call::conflict,
     client::Client,
     direct::{accepted, payment_required, replay, settled, transaction},
-    documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument},
+    documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument, SettlingDocument},
     fields::{FieldProblem, Fields},
+    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
     payment_header,
     problem::Problem,
 };
@@ -37,13 +38,15 @@ const LABEL_CHARS_MAX: usize = 128;
     path = "/api/external/credits/purchase",
     tag = "credits",
     request_body = PurchaseRequest,
-    params(("PAYMENT-SIGNATURE" = Option<String>, Header, description = "x402 payment, base64; also X-PAYMENT or PAYMENT")),
+    params(PaymentHeader),
     responses(
         (status = 200, body = PurchaseDocument),
-        (status = 202, body = super::documents::SettlingDocument),
+        (status = 202, body = SettlingDocument),
         (status = 400, description = "INVALID_REQUEST, CREDITS_NOT_A_MULTIPLE, INVALID_PAYMENT"),
         (status = 402, description = "An x402 PaymentRequired document"),
-        (status = 409, description = "The authorization was used for a direct call"),
+        (status = 409, description = "The authorization was used already, and not for this"),
+        BodyRefusals,
+        BudgetRefusals,
     )
 )]
 pub(super) async fn buy(
@@ -70,7 +73,7 @@ pub(super) async fn buy(
                 "the payment is being settled; nothing more needs to be sent",
             )),
             Err(error) => {
-                if matches!(error, BuyError::Refused { .. }) {
+                if matches!(error, BuyError::Refused { .. } | BuyError::Settled) {
                     house.count_failure(client);
                 }
                 phrase(error)
@@ -191,6 +194,7 @@ fn quote_problem(error: &QuoteError) -> Problem {
     responses(
         (status = 200, body = PurchaseStatusDocument),
         (status = 404, description = "PURCHASE_NOT_FOUND"),
+        (status = 503, description = "UNAVAILABLE"),
     )
 )]
 pub(super) async fn status(

@@ -6,6 +6,7 @@ use super::{
     House, body,
     documents::{SessionDocument, SessionRequest},
     fields::Fields,
+    openapi::BodyRefusals,
     problem::Problem,
 };
 use crate::base::{AgentAddress, Timestamp};
@@ -18,7 +19,11 @@ use crate::base::{AgentAddress, Timestamp};
     path = "/api/external/auth/session",
     tag = "sessions",
     request_body = SessionRequest,
-    responses((status = 200, body = SessionDocument), (status = 400, description = "INVALID_REQUEST"))
+    responses(
+        (status = 200, body = SessionDocument),
+        (status = 400, description = "INVALID_REQUEST"),
+        BodyRefusals,
+    )
 )]
 pub(super) async fn open(
     State(house): State<House>,
@@ -48,7 +53,11 @@ pub(super) async fn open(
     path = "/api/external/session-nonce",
     tag = "sessions",
     request_body = SessionRequest,
-    responses((status = 200, body = SessionDocument), (status = 400, description = "INVALID_REQUEST"))
+    responses(
+        (status = 200, body = SessionDocument),
+        (status = 400, description = "INVALID_REQUEST"),
+        BodyRefusals,
+    )
 )]
 pub(super) async fn open_alias(
     state: State<House>,
