@@ -5,16 +5,16 @@ use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use super::{
     House,
     amounts::CreditsNumber,
-    body, call,
+    body,
     client::Client,
     documents::{BalanceDocument, GrantDocument, SignedRequest},
-    fields::Fields,
     openapi::{BodyRefusals, BudgetRefusals},
     problem::Problem,
-    session::rfc3339,
+    refusals::call_problem,
+    signed::SignedFields,
+    time::rfc3339,
 };
 use crate::{
-    auth::Caller,
     base::{AgentAddress, Credits, Timestamp},
     store::Balance,
 };
@@ -46,18 +46,12 @@ pub(super) async fn read(
     let bytes = body::read(&headers, body, house.limits).await?;
     let _place = house.place()?;
     let node = body::parse(&bytes)?;
-    let mut fields = Fields::of(&node)?;
-    let signed = call::SignedFields::read(&mut fields);
-    let signed = fields.all(signed)?;
-    let caller = Caller {
-        wallet: signed.wallet,
-        session_nonce: signed.session_nonce,
-        request_id: &signed.request_id,
-    };
+    let signed = SignedFields::of(&node)?;
     house.check_failures(client)?;
-    match house.service.balance(caller, signed.signature).await {
+    let balance = house.service.balance(signed.caller(), signed.signature);
+    match balance.await {
         Ok(balance) => Ok(Json(document(signed.wallet, balance, house.service.now()))),
-        Err(error) => Err(call::problem(&house, client, error)),
+        Err(error) => Err(call_problem(&house, client, error)),
     }
 }
 

@@ -9,9 +9,9 @@ use axum::{
 use super::{
     House,
     amounts::CreditsNumber,
-    call::tool_not_found,
     documents::{ActionEntry, CatalogueDocument, ToolEntry, ToolPage},
     problem::Problem,
+    refusals::tool_not_found,
 };
 use crate::{base::Slug, service::Service, upstream::Tool};
 

@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::http::StatusCode;
 use lru::LruCache;
 
-use super::client::network_of;
+use super::{House, client::network_of, problem::Problem};
 
 /// Peers that are remembered; the one not seen for longest is forgotten first.
 const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");
@@ -55,6 +56,26 @@ impl FailureBudget {
             *window = fresh;
         }
         window.failures = window.failures.saturating_add(1);
+    }
+}
+
+impl House {
+    /// Refuses a client that failed too often.
+    pub(super) fn check_failures(&self, client: IpAddr) -> Result<(), Problem> {
+        let Some(wait) = self.failures.wait(client, Instant::now()) else {
+            return Ok(());
+        };
+        let seconds = u16::try_from(wait.as_secs() + 1).unwrap_or(u16::MAX);
+        let detail =
+            format!("too many signatures or payments were refused; wait {seconds} seconds");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail);
+        Err(problem.retry_after(seconds))
+    }
+
+    /// Counts a signature that did not verify, or a payment that was refused: each payment costs
+    /// several questions to the chain, whatever is wrong with it.
+    pub(super) fn count_failure(&self, client: IpAddr) {
+        self.failures.record(client, Instant::now());
     }
 }
 

@@ -19,9 +19,14 @@ mod health;
 mod layers;
 mod openapi;
 mod payment_header;
+mod payments;
 mod problem;
 mod purchase;
+mod refusals;
+mod reply;
 mod session;
+mod signed;
+mod time;
 mod work;
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};

@@ -12,14 +12,14 @@ use super::{
     House,
     amounts::CreditsNumber,
     body,
-    call::conflict,
     client::Client,
-    direct::{accepted, payment_required, replay, settled, transaction},
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument, SettlingDocument},
     fields::{FieldProblem, Fields},
     openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
     payment_header,
+    payments::{accepted, payment_required, replay, settled, transaction},
     problem::Problem,
+    refusals::conflict,
 };
 use crate::{
     auth::json::Node,
@@ -138,11 +138,8 @@ fn credited(purchase: &Purchase) -> Response {
         transaction: transaction(payment),
         network: payment.asset.network.to_string(),
     };
-    let mut response = Json(document).into_response();
-    for (name, value) in payment_header::response(&settled(payment)) {
-        response.headers_mut().insert(name, value);
-    }
-    response
+    let receipt = payment_header::response(&settled(payment));
+    (receipt, Json(document)).into_response()
 }
 
 fn phrase(error: BuyError) -> Result<Response, Problem> {

@@ -8,8 +8,9 @@ use super::{
     fields::Fields,
     openapi::BodyRefusals,
     problem::Problem,
+    time::rfc3339,
 };
-use crate::base::{AgentAddress, Timestamp};
+use crate::base::AgentAddress;
 
 /// Open a session
 ///
@@ -65,15 +66,4 @@ pub(super) async fn open_alias(
     body: Body,
 ) -> Result<Json<SessionDocument>, Problem> {
     open(state, headers, body).await
-}
-
-/// A point in time in UTC, to the second.
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    time::OffsetDateTime::from_unix_timestamp(at.seconds())
-        .ok()
-        .and_then(|at| {
-            at.format(&time::format_description::well_known::Rfc3339)
-                .ok()
-        })
-        .unwrap_or_default()
 }
