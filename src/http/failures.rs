@@ -12,7 +12,7 @@ use std::{
 use axum::http::StatusCode;
 use lru::LruCache;
 
-use super::{House, client::network_of, problem::Problem};
+use super::{House, peer::network_of, problem::Problem};
 
 /// Peers that are remembered; the one not seen for longest is forgotten first.
 const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");

@@ -10,7 +10,6 @@ mod balance;
 mod body;
 mod call;
 mod catalogue;
-mod client;
 mod direct;
 mod documents;
 mod failures;
@@ -20,6 +19,7 @@ mod layers;
 mod openapi;
 mod payment_header;
 mod payments;
+mod peer;
 mod problem;
 mod purchase;
 mod refusals;
@@ -36,8 +36,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
-pub use client::{is_trusted, network_of};
 pub use openapi::document as openapi_document;
+pub use peer::{is_trusted, network_of};
 
 use crate::service::Service;
 

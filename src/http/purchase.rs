@@ -12,12 +12,12 @@ use super::{
     House,
     amounts::CreditsNumber,
     body,
-    client::Client,
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument, SettlingDocument},
     fields::{FieldProblem, Fields},
     openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
     payment_header,
     payments::{accepted, payment_required, replay, settled, transaction},
+    peer::Client,
     problem::Problem,
     refusals::conflict,
 };
