@@ -5,7 +5,9 @@ import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {CreditsPurchase} from "../src/CreditsPurchase.sol";
 import {ContractWallet} from "./support/ContractWallet.sol";
 import {PurchaseTest} from "./support/PurchaseTest.sol";
+import {StandardToken} from "./support/StandardToken.sol";
 import {Vm} from "./support/Test.sol";
+import {IUsdc} from "./support/Usdc.sol";
 
 /// @title The three ways to buy, with the real USDC, and what each refuses
 contract CreditsPurchaseTest is PurchaseTest {
@@ -55,6 +57,19 @@ contract CreditsPurchaseTest is PurchaseTest {
         expectPurchase(agent, wallet, address(usdc), PRICE);
         purchase.buyWithAuthorization(agent, address(usdc), authorization);
         vm.assertEq(usdc.balanceOf(treasury), PRICE);
+    }
+
+    function test_authorization_on_a_token_that_takes_signatures_in_parts_only() external {
+        StandardToken token = new StandardToken();
+        token.mint(payer, PRICE);
+        allow(address(token));
+        bytes32 nonce = purchase.authorizationNonce(agent, SALT);
+        CreditsPurchase.Authorization memory authorization = authorized(agent, PRICE, SALT);
+        authorization.signature =
+            signReceive(IUsdc(address(token)), PAYER_KEY, address(purchase), PRICE, FOREVER, nonce);
+        expectPurchase(agent, payer, address(token), PRICE);
+        purchase.buyWithAuthorization(agent, address(token), authorization);
+        vm.assertEq(token.balanceOf(treasury), PRICE);
     }
 
     function test_equal_purchases_have_their_own_ids() external {
