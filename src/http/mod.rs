@@ -1,7 +1,7 @@
 //! HTTP: a router for each resource, and the only place that knows axum.
 //!
 //! Reads requests into domain values, hands them to the service's verbs, and phrases the answers:
-//! [`problem`] for every error, `amounts` for money, `documents` for the bodies. Decides nothing
+//! `problem` for every error, `amounts` for money, `documents` for the bodies. Decides nothing
 //! about money. A request's work runs detached from its connection, so that a client that hangs up
 //! changes nothing.
 

@@ -1,11 +1,11 @@
 //! The books on disk: all SQL, rows to domain and back.
 //!
-//! Owns durability. Every change is a [`Command`] that a single writer takes from a queue, executes
+//! Owns durability. Every change is a `Command` that a single writer takes from a queue, executes
 //! together with its neighbours and commits once, before anyone is answered (group commit); reads go
 //! to a pool beside it. Decisions come from the pure floors; nothing here knows HTTP, chains or the
 //! meaning of a payment. Amounts are integer units throughout.
 //!
-//! SQLite is the one backend so far: it lives in [`sqlite`], behind the methods of [`Store`].
+//! SQLite is the one backend so far: it lives in `sqlite`, behind the methods of [`Store`].
 
 mod calls;
 mod direct;

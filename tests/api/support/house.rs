@@ -261,6 +261,7 @@ impl House {
         self.chain.balance_of(self.pay_to).await.unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one configuration")]
     fn usual_config(&self) -> String {
         let Tools {
             url,
