@@ -22,6 +22,7 @@ mod unavailable;
 
 use std::{
     collections::{HashMap, HashSet},
+    future::Future,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -30,6 +31,7 @@ use std::{
 use alloy::primitives::Address;
 use lru::LruCache;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 pub use buy::{BuyAnswer, BuyError, BuyRequest, Purchase};
 pub use call::{Binding, CallAnswer, CallError, SignatureProblem, SignedCall};
@@ -123,6 +125,17 @@ impl Service {
     #[must_use]
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
+    }
+
+    /// Runs `work` where a client that hangs up cannot stop it.
+    ///
+    /// # Errors
+    /// When the work panicked.
+    pub async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        self.0.tasks.spawn(work.in_current_span()).await
     }
 
     /// Tells the tasks that drive payments to stop after their present step. What they leave open

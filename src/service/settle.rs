@@ -3,10 +3,9 @@
 //! Any number of tasks and processes may drive one payment: each step is conditional on the state
 //! in the books, and the transaction to send is signed once.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::Instrument;
 
 use super::{Reason, Service, Unavailable, locked};
 use crate::{
@@ -248,17 +247,6 @@ impl Service {
             let look_again = deadline.min(Instant::now() + WAITERS_LOOK_EVERY);
             drop(timeout_at(look_again, change).await);
         }
-    }
-
-    /// Runs `work` where a client that hangs up cannot stop it.
-    ///
-    /// # Errors
-    /// When the work panicked.
-    pub async fn detached<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, tokio::task::JoinError> {
-        self.0.tasks.spawn(work.in_current_span()).await
     }
 }
 
