@@ -171,17 +171,15 @@ impl Service {
         if !self.is_pay_to(recovered.network.id(), terms.to) {
             return Err(Reason::RecipientMismatch.into());
         }
-        let head = recovered.network.head_block().await?;
         let token = recovered.asset.token;
-        match recovered
+        let look = recovered
             .network
             .authorization_fact(token, terms, None, None)
-            .await?
-        {
-            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { head }),
-            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid {
-                since_block: at.block,
-            }),
+            .await?;
+        let since_block = look.since_block;
+        match look.fact {
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { head: since_block }),
+            AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),

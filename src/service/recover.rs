@@ -1,12 +1,16 @@
 //! What a start does before the first request, and the workers ever after.
 
+use alloy::primitives::B256;
 use thiserror::Error;
 
 use super::{
     Service, Unavailable, locked,
     settle::{Progress, waits},
 };
-use crate::{base::AgentAddress, chain::ChainError};
+use crate::{
+    base::{AgentAddress, NetworkId},
+    chain::{Asset, ChainError, DomainError, Network},
+};
 
 /// Payments and transactions that one round of the reconciler takes.
 const ROUND_MAX: u32 = 200;
@@ -16,6 +20,18 @@ const ROUND_MAX: u32 = 200;
 pub enum StartError {
     #[error("{0}")]
     WrongChain(ChainError),
+    /// Domain separators, as EIP-712 computes them.
+    #[error(
+        "network {network}: the asset {} at {} has the DOMAIN_SEPARATOR {found}; its configured \
+         eip712_name {:?} and eip712_version {:?} give {configured}: no payment in it could succeed",
+        .asset.symbol, .asset.token, .asset.eip712_name, .asset.eip712_version
+    )]
+    WrongDomain {
+        network: NetworkId,
+        asset: Box<Asset>,
+        configured: B256,
+        found: B256,
+    },
     #[error(
         "keys.directory holds another session key (id {found}) than this database was written with \
          (id {stored}): restore the key, or point database.url at the database that it belongs to"
@@ -23,6 +39,27 @@ pub enum StartError {
     OtherKey { found: String, stored: String },
     #[error("the database cannot be used: {0}")]
     Unavailable(#[from] Unavailable),
+}
+
+/// Makes sure that payments in each asset are signed for what the token checks.
+async fn check_domains(network: &Network) -> Result<(), StartError> {
+    for asset in network.assets() {
+        match network.check_domain(asset).await {
+            Ok(()) => {}
+            Err(DomainError::Mismatch { configured, found }) => {
+                return Err(StartError::WrongDomain {
+                    network: network.id(),
+                    asset: Box::new(asset.clone()),
+                    configured,
+                    found,
+                });
+            }
+            Err(DomainError::Chain(error)) => {
+                tracing::warn!(network = %network.id(), asset = asset.symbol, %error, "the token's domain is not checked");
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Service {
@@ -42,7 +79,7 @@ impl Service {
             let all = all.into_iter().map(AgentAddress::address).collect();
             locked(&self.0.pay_tos).insert(network.id(), all);
             match network.verify_chain_id().await {
-                Ok(()) => {}
+                Ok(()) => check_domains(network).await?,
                 Err(error @ ChainError::WrongChain { .. }) => {
                     return Err(StartError::WrongChain(error));
                 }
@@ -92,13 +129,7 @@ impl Service {
     /// next round.
     pub async fn reconcile(&self) -> Result<(), Unavailable> {
         for network in self.networks() {
-            let chain_id = network.id().chain_id();
-            for open in self.store().open_transactions(chain_id, ROUND_MAX).await? {
-                if let Err(error) = self.tend(network, &open).await {
-                    tracing::warn!(network = %network.id(), %error, "a transaction waits");
-                    break;
-                }
-            }
+            self.tend_all(network, ROUND_MAX).await?;
         }
         for id in self.store().open_payments(self.now(), ROUND_MAX).await? {
             if locked(&self.0.driven).contains(&id) {
