@@ -10,6 +10,7 @@ use alloy::{
     sol,
     sol_types::{Eip712Domain, SolCall, SolStruct},
 };
+use axum::{Json, Router};
 use counterfoil::{
     chain::{
         Asset, Broadcast, ChainError, DomainError, Network, NetworkSettings, NonceUse, Rejection,
@@ -19,6 +20,7 @@ use counterfoil::{
     payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 const PAY_TO: Address = Address::repeat_byte(0xaa);
@@ -367,6 +369,70 @@ async fn a_filler_uses_an_account_nonce_up_and_moves_nothing() {
     let cost = before - world.network.relayer_balance().await.unwrap();
     let highest = U256::from(fees.max_fee_per_gas) * U256::from(21_000);
     assert!(cost > U256::ZERO && cost <= highest, "{cost}");
+}
+
+/// A node whose `eth_getLogs` answers with an error when `refuses` says which for so many blocks.
+async fn logs_refused(devnet: &Devnet, refuses: fn(u64) -> Option<&'static str>) -> String {
+    let (node, http) = (devnet.rpc_url().clone(), reqwest::Client::new());
+    let forward = async move |Json(call): Json<Value>| -> Json<Value> {
+        if call["method"] == "eth_getLogs" {
+            let block = |name: &str| -> U64 {
+                serde_json::from_value(call["params"][0][name].clone()).unwrap()
+            };
+            let blocks = block("toBlock") - block("fromBlock") + U64::ONE;
+            if let Some(message) = refuses(blocks.to()) {
+                let error = json!({ "code": -32005, "message": message });
+                return Json(json!({ "jsonrpc": "2.0", "id": call["id"], "error": error }));
+            }
+        }
+        let sent = http.post(node.clone()).json(&call).send();
+        Json(sent.await.unwrap().json().await.unwrap())
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().fallback(forward);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+#[tokio::test]
+async fn a_search_narrows_for_a_limit_on_the_range_and_for_nothing_else() {
+    let world = World::new(blocks(1)).await;
+    let terms = world.terms(1);
+    let transaction = world.settle(&terms).await;
+    world.devnet.mine(3_000).await.unwrap();
+    let look = async |url: &str| {
+        let network = network_at(&world.devnet, &[url], blocks(1));
+        let look = network.authorization_fact(USDC, &terms, None, None);
+        look.await.map(|look| look.fact)
+    };
+    let narrow = |blocks| (blocks > 1_000).then_some("block range is too wide");
+    let url = logs_refused(&world.devnet, narrow).await;
+    let Ok(AuthorizationFact::Paid(at)) = look(&url).await else {
+        panic!("it is not found");
+    };
+    assert_eq!(at.transaction, transaction);
+
+    // Too narrow to get there: that is no statement about the authorization.
+    let narrow = |blocks| (blocks > 10).then_some("block range is too wide");
+    let url = logs_refused(&world.devnet, narrow).await;
+    let unfinished = look(&url).await;
+    assert!(
+        matches!(unfinished, Err(ChainError::SearchUnfinished { .. })),
+        "{unfinished:?}"
+    );
+
+    let busy = logs_refused(&world.devnet, |_| Some("daily request count exceeded")).await;
+    let refused = look(&busy).await;
+    assert!(matches!(refused, Err(ChainError::Rpc(_))), "{refused:?}");
+    // Another node may know.
+    let urls = [busy.as_str(), world.devnet.rpc_url().as_str()];
+    let network = network_at(&world.devnet, &urls, blocks(1));
+    let look = network.authorization_fact(USDC, &terms, None, None);
+    assert!(matches!(
+        look.await.unwrap().fact,
+        AuthorizationFact::Paid(_)
+    ));
 }
 
 #[tokio::test]

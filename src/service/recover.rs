@@ -41,27 +41,6 @@ pub enum StartError {
     Unavailable(#[from] Unavailable),
 }
 
-/// Makes sure that payments in each asset are signed for what the token checks.
-async fn check_domains(network: &Network) -> Result<(), StartError> {
-    for asset in network.assets() {
-        match network.check_domain(asset).await {
-            Ok(()) => {}
-            Err(DomainError::Mismatch { configured, found }) => {
-                return Err(StartError::WrongDomain {
-                    network: network.id(),
-                    asset: Box::new(asset.clone()),
-                    configured,
-                    found,
-                });
-            }
-            Err(DomainError::Chain(error)) => {
-                tracing::warn!(network = %network.id(), asset = asset.symbol, %error, "the token's domain is not checked");
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Service {
     /// Makes the books ready: keys, price list and payTo addresses on record, chains checked, and
     /// what a crash left behind resolved. Must be the only process on the database.
@@ -161,4 +140,25 @@ impl Service {
         }
         Ok(self.store().sweep(now).await?)
     }
+}
+
+/// Makes sure that payments in each asset are signed for what the token checks.
+async fn check_domains(network: &Network) -> Result<(), StartError> {
+    for asset in network.assets() {
+        match network.check_domain(asset).await {
+            Ok(()) => {}
+            Err(DomainError::Mismatch { configured, found }) => {
+                return Err(StartError::WrongDomain {
+                    network: network.id(),
+                    asset: Box::new(asset.clone()),
+                    configured,
+                    found,
+                });
+            }
+            Err(DomainError::Chain(error)) => {
+                tracing::warn!(network = %network.id(), asset = asset.symbol, %error, "the token's domain is not checked");
+            }
+        }
+    }
+    Ok(())
 }

@@ -17,14 +17,15 @@ use crate::{
 /// What a node refuses is signed again after this long, and again after as long.
 const REFUSED_FOR_MS: i64 = 5_000;
 /// What a node has and does not mine is signed again after this long, if others offer more.
-const STUCK_FOR_MS: i64 = 20_000;
+const STUCK_FOR_MS: i64 = 12_000;
 /// How often one transaction is signed again. From the lowest fees to the highest are fewer steps,
 /// unless a node refuses whatever it is offered.
 const REPLACEMENTS_MAX: usize = 64;
 /// A node that lags behind shows a gap for a moment: one this old is real.
 const GAP_FOR_MS: i64 = 10_000;
-/// Account nonces that one round fills.
-const GAP_FILLS_MAX: u64 = 16;
+/// Account nonces that are filled. A wider gap is the word of a broken node, and filling it would
+/// cost more gas than it is worth.
+const GAP_MAX: u64 = 64;
 
 /// Why a transaction is to be signed again at other fees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,10 +158,15 @@ impl Service {
         if next >= end {
             return Ok(());
         }
-        tracing::error!(network = %network.id(), %relayer, next, end, "the relayer's transactions wait for account nonces that nothing is open for");
+        let width = end - next;
+        tracing::error!(network = %network.id(), %relayer, next, width, "the relayer's transactions wait for account nonces that nothing is open for");
+        if width > GAP_MAX {
+            tracing::error!(network = %network.id(), "these are too many to fill: give relayer_key_file another key");
+            return Ok(());
+        }
         let fees = network.gas_price().await?.fees;
         let gas_limit = network.filler_gas().await?;
-        for account_nonce in next..end.min(next.saturating_add(GAP_FILLS_MAX)) {
+        for account_nonce in next..end {
             network.check_relayer_balance(fees, gas_limit).await?;
             let filler = network.sign_filler(account_nonce, fees, gas_limit);
             let fill = FillNonce {
@@ -253,11 +259,11 @@ mod tests {
             (rejected(Rejection::Funds), 5_000, false, Some(Why::TooHigh)),
             (rejected(Rejection::Invalid), i64::MAX, true, None),
             (Broadcast::NonceTooLow, i64::MAX, true, None),
-            (Broadcast::AlreadyKnown, 19_999, true, None),
-            (Broadcast::AlreadyKnown, 20_000, true, Some(Why::Stuck)),
+            (Broadcast::AlreadyKnown, 11_999, true, None),
+            (Broadcast::AlreadyKnown, 12_000, true, Some(Why::Stuck)),
             (Broadcast::AlreadyKnown, i64::MAX, false, None),
-            (Broadcast::Accepted, 20_000, true, Some(Why::Stuck)),
-            (unknown.clone(), 20_000, true, Some(Why::Stuck)),
+            (Broadcast::Accepted, 12_000, true, Some(Why::Stuck)),
+            (unknown.clone(), 12_000, true, Some(Why::Stuck)),
             (unknown, i64::MAX, false, None),
         ] {
             let found = why_replace(&answer, age_ms, in_front);
