@@ -400,13 +400,13 @@ async fn a_search_narrows_for_a_limit_on_the_range_and_for_nothing_else() {
     let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let transaction = world.settle(&terms).await;
-    world.devnet.mine(3_000).await.unwrap();
+    world.devnet.mine(1_000).await.unwrap();
     let look = async |url: &str| {
         let network = network_at(&world.devnet, &[url], blocks(1));
         let look = network.authorization_fact(USDC, &terms, None, None);
         look.await.map(|look| look.fact)
     };
-    let narrow = |blocks| (blocks > 1_000).then_some("block range is too wide");
+    let narrow = |blocks| (blocks > 300).then_some("block range is too wide");
     let url = logs_refused(&world.devnet, narrow).await;
     let Ok(AuthorizationFact::Paid(at)) = look(&url).await else {
         panic!("it is not found");
