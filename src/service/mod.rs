@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `recover` (what a start and the workers
+//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recover` (what a start and the workers
 //! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
@@ -15,6 +15,7 @@ mod direct_call;
 mod payment_check;
 mod quote;
 mod recover;
+mod relay;
 mod run;
 mod session;
 mod settle;
@@ -158,7 +159,7 @@ impl Service {
     pub async fn check_ready(&self) -> Result<(), Unavailable> {
         self.store().check().await?;
         for network in self.networks() {
-            network.verify_chain_id().await?;
+            network.check_live().await?;
         }
         Ok(())
     }

@@ -15,9 +15,6 @@ use crate::{
 
 /// The furthest ahead that an authorization may still be valid.
 const VALIDITY_SECONDS_MAX: u64 = 3_600;
-/// How far below what is known now a search for the use of an authorization begins: nodes behind one
-/// address differ in their heads, and reorganizations move transactions down.
-const SEARCH_MARGIN_BLOCKS: u64 = 256;
 /// What is left of an authorization must suffice to mine it.
 const SETTLEMENT_SECONDS_MIN: u64 = 6;
 
@@ -176,18 +173,15 @@ impl Service {
         if !self.is_pay_to(recovered.network.id(), terms.to) {
             return Err(Reason::RecipientMismatch.into());
         }
-        let head = recovered.network.head_block().await?;
-        let since_block = head.saturating_sub(SEARCH_MARGIN_BLOCKS);
         let token = recovered.asset.token;
-        match recovered
+        let look = recovered
             .network
             .authorization_fact(token, terms, None, None)
-            .await?
-        {
+            .await?;
+        let since_block = look.since_block;
+        match look.fact {
             AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
-            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid {
-                since_block: at.block.saturating_sub(SEARCH_MARGIN_BLOCKS),
-            }),
+            AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
@@ -307,14 +301,6 @@ fn is_signed(terms: &Authorization, domain: &TokenDomain, signature: &Signature)
 }
 
 impl Reason {
-    /// Whether a code says that a signature was not the one that was called for.
-    #[must_use]
-    pub fn is_bad_signature(code: &str) -> bool {
-        [Self::InvalidSignature, Self::SponsorSignatureInvalid]
-            .iter()
-            .any(|reason| reason.as_str() == code)
-    }
-
     /// The code that x402's documents give it where they have one.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,5 +1,6 @@
 //! What a start does before the first request, and the workers ever after.
 
+use alloy::primitives::B256;
 use thiserror::Error;
 use tokio::task::JoinSet;
 
@@ -8,8 +9,8 @@ use super::{
     settle::{Progress, waits},
 };
 use crate::{
-    base::{AgentAddress, PurchaseId},
-    chain::ChainError,
+    base::{AgentAddress, NetworkId, PurchaseId},
+    chain::{Asset, ChainError, DomainError, Network},
 };
 
 /// Payments and transactions that one round of the reconciler takes.
@@ -26,6 +27,18 @@ const SWEEPS_MAX: u32 = 200;
 pub enum StartError {
     #[error("{0}")]
     WrongChain(ChainError),
+    /// Domain separators, as EIP-712 computes them.
+    #[error(
+        "network {network}: the asset {} at {} has the DOMAIN_SEPARATOR {found}; its configured \
+         eip712_name {:?} and eip712_version {:?} give {configured}: no payment in it could succeed",
+        .asset.symbol, .asset.token, .asset.eip712_name, .asset.eip712_version
+    )]
+    WrongDomain {
+        network: NetworkId,
+        asset: Box<Asset>,
+        configured: B256,
+        found: B256,
+    },
     #[error(
         "keys.directory holds another session key (id {found}) than this database was written with \
          (id {stored}): restore the key, or point database.url at the database that it belongs to"
@@ -52,7 +65,7 @@ impl Service {
             let all = all.into_iter().map(AgentAddress::address).collect();
             locked(&self.0.pay_tos).insert(network.id(), all);
             match network.verify_chain_id().await {
-                Ok(()) => {}
+                Ok(()) => check_domains(network).await?,
                 Err(error @ ChainError::WrongChain { .. }) => {
                     return Err(StartError::WrongChain(error));
                 }
@@ -102,13 +115,7 @@ impl Service {
     /// next round.
     pub async fn reconcile(&self) -> Result<(), Unavailable> {
         for network in self.networks() {
-            let chain_id = network.id().chain_id();
-            for open in self.store().open_transactions(chain_id, ROUND_MAX).await? {
-                if let Err(error) = self.tend(network, &open).await {
-                    tracing::warn!(network = %network.id(), %error, "a transaction waits");
-                    break;
-                }
-            }
+            self.tend_all(network, ROUND_MAX).await?;
         }
         let after = *locked(&self.0.reconciled);
         let open = self
@@ -163,4 +170,25 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Makes sure that payments in each asset are signed for what the token checks.
+async fn check_domains(network: &Network) -> Result<(), StartError> {
+    for asset in network.assets() {
+        match network.check_domain(asset).await {
+            Ok(()) => {}
+            Err(DomainError::Mismatch { configured, found }) => {
+                return Err(StartError::WrongDomain {
+                    network: network.id(),
+                    asset: Box::new(asset.clone()),
+                    configured,
+                    found,
+                });
+            }
+            Err(DomainError::Chain(error)) => {
+                tracing::warn!(network = %network.id(), asset = asset.symbol, %error, "the token's domain is not checked");
+            }
+        }
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
+use alloy::primitives::B256;
 use tokio::{sync::Notify, task::JoinHandle};
 
 pub use calls::{
@@ -24,8 +25,8 @@ pub use calls::{
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use payments::{
-    CreditPayment, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal, SignedTransaction,
-    StoreSettlement,
+    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal,
+    ReplaceTransaction, SignedTransaction, StoreSettlement,
 };
 
 use crate::{
@@ -238,13 +239,46 @@ impl Store {
         self.queue.submit(sqlite::ReopenPayment { id, now }).await
     }
 
-    /// Closes a relayer transaction: it was mined, or its account nonce was taken by another.
+    /// Stores other bytes for an open transaction and keeps the old ones on record. False when it
+    /// was closed or replaced meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing was signed that anyone could send.
+    pub async fn replace_transaction(
+        &self,
+        replacement: ReplaceTransaction,
+    ) -> Result<bool, StoreError> {
+        self.queue.submit(replacement).await
+    }
+
+    /// Stores a transaction for an account nonce that the chain waits for; one that was closed is
+    /// opened again instead. Answers what to broadcast: `None` when an open one has the nonce.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing was signed that anyone could send.
+    pub async fn fill_nonce(
+        &self,
+        fill: FillNonce,
+    ) -> Result<Option<SignedTransaction>, StoreError> {
+        self.queue.submit(fill).await
+    }
+
+    /// The hashes of what was signed with a transaction's account nonce before its present bytes,
+    /// in no order.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn replaced_hashes(&self, open: &OpenTransaction) -> Result<Vec<B256>, StoreError> {
+        sqlite::reads::replaced_hashes(self.backend.readers(), open).await
+    }
+
+    /// Closes a relayer transaction: its account nonce was used at a confirmed block.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn close_transaction(&self, transaction: &OpenTransaction) -> Result<(), StoreError> {
         self.queue
-            .submit(sqlite::CloseTransaction::of(transaction))
+            .submit(sqlite::CloseTransaction(transaction.clone()))
             .await
     }
 

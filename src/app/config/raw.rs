@@ -81,6 +81,8 @@ pub(super) struct Network {
     #[serde(default = "local")]
     pub(super) facilitator: String,
     pub(super) relayer_key_file: Option<PathBuf>,
+    #[serde(default = "five_hundred")]
+    pub(super) max_fee_gwei: u64,
     #[serde(default)]
     pub(super) asset: Vec<Asset>,
 }
@@ -214,6 +216,10 @@ impl Default for Limits {
 
 fn one_confirmation() -> NumberOrName {
     NumberOrName::Number(1)
+}
+
+fn five_hundred() -> u64 {
+    500
 }
 
 fn local() -> String {

@@ -340,6 +340,12 @@ fn wrong_values_of_a_network() {
                 "belongs to nobody",
             ),
             ("facilitator = 'https://x402.example'", "write \"local\""),
+            (
+                "max_fee_gwei = 0",
+                "network[0].max_fee_gwei: 0 is not within 1 and 10000",
+            ),
+            ("max_fee_gwei = 10001", "10001 is not within"),
+            ("max_fee_gwei = 0.5", "max_fee_gwei"),
             ("asset = []", "sells nothing"),
         ],
         |line| match line {

@@ -86,6 +86,7 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
         relayer_key: keys::relayer_key(&config.relayer_key_file)?,
+        max_fee_per_gas: config.max_fee_per_gas,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),

@@ -1,5 +1,6 @@
 //! Queries. Each takes a pool or the connection of a transaction.
 
+use alloy::primitives::B256;
 use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
@@ -165,7 +166,7 @@ pub(in super::super) async fn open_transactions(
     limit: u32,
 ) -> Result<Vec<OpenTransaction>, StoreError> {
     let rows = sqlx::query(
-        "SELECT chain_id, relayer, account_nonce, payment_id, hash, raw FROM relayer_transactions
+        "SELECT * FROM relayer_transactions
          WHERE chain_id = ? AND status = 'open' ORDER BY account_nonce LIMIT ?",
     )
     .bind(rows::signed(chain_id, "chain_id")?)
@@ -180,7 +181,7 @@ pub(in super::super) async fn open_transaction<'e>(
     payment: PurchaseId,
 ) -> Result<Option<OpenTransaction>, StoreError> {
     sqlx::query(
-        "SELECT chain_id, relayer, account_nonce, payment_id, hash, raw FROM relayer_transactions
+        "SELECT * FROM relayer_transactions
          WHERE payment_id = ? AND status = 'open'",
     )
     .bind(payment.to_string())
@@ -189,6 +190,23 @@ pub(in super::super) async fn open_transaction<'e>(
     .as_ref()
     .map(rows::open_transaction)
     .transpose()
+}
+
+pub(in super::super) async fn replaced_hashes(
+    pool: &SqlitePool,
+    open: &OpenTransaction,
+) -> Result<Vec<B256>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT hash FROM relayer_replaced
+         WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
+    )
+    .bind(rows::signed(open.chain_id, "chain_id")?)
+    .bind(open.relayer.as_slice())
+    .bind(rows::signed(open.account_nonce, "account_nonce")?)
+    .fetch_all(pool)
+    .await?;
+    let hash = |row| Ok(B256::from(rows::bytes::<32>(row, "hash")?));
+    rows.iter().map(hash).collect()
 }
 
 pub(in super::super) async fn settlement_attempts(
