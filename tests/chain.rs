@@ -5,24 +5,29 @@ use std::{num::NonZeroU64, path::Path};
 use alloy::{
     consensus::{Transaction, TxEnvelope},
     eips::eip2718::Decodable2718,
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, B256, Bytes, U64, U256},
     signers::{SignerSync, local::PrivateKeySigner},
     sol,
     sol_types::{Eip712Domain, SolCall, SolStruct},
 };
+use axum::{Json, Router};
 use counterfoil::{
     chain::{
-        Asset, Broadcast, ChainError, Network, NetworkSettings, SignedTransaction, SimulationError,
+        Asset, Broadcast, ChainError, DomainError, Network, NetworkSettings, NonceUse, Rejection,
+        SignedTransaction, SimulationError, StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
     payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
 };
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 const PAY_TO: Address = Address::repeat_byte(0xaa);
 const PRICE: u64 = 1_000_000;
 const FAR_AHEAD: u64 = 4_000_000_000;
+const GWEI: u64 = 1_000_000_000;
+const CAP: u128 = 100 * GWEI as u128;
 
 sol! {
     struct CancelAuthorization {
@@ -87,8 +92,9 @@ impl World {
         let signature = self.sign(terms);
         let simulated = self.network.simulate_settlement(USDC, terms, &signature);
         let gas_limit = simulated.await.unwrap();
-        let nonce = self.network.relayer_nonces().await.unwrap().pending;
-        let fees = self.network.fees().await.unwrap();
+        let relayer = self.network.relayer_address();
+        let nonce = self.network.next_nonce(relayer).await.unwrap();
+        let fees = self.network.gas_price().await.unwrap().fees;
         self.network
             .sign_settlement(USDC, terms, &signature, nonce, fees, gas_limit)
     }
@@ -118,11 +124,12 @@ impl World {
 
     async fn fact(&self, terms: &Authorization, known: Option<B256>) -> AuthorizationFact {
         let look = self.network.authorization_fact(USDC, terms, None, known);
-        look.await.unwrap()
+        look.await.unwrap().fact
     }
 
     async fn head(&self) -> u64 {
-        self.network.head_block().await.unwrap()
+        let head: U64 = self.devnet.rpc("eth_blockNumber", json!([])).await.unwrap();
+        head.to()
     }
 }
 
@@ -134,6 +141,7 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         pay_to: PAY_TO,
         assets: vec![devnet.usdc()],
         relayer_key: Zeroizing::new([0x33; 32]),
+        max_fee_per_gas: CAP,
     })
     .unwrap()
 }
@@ -168,7 +176,7 @@ async fn a_settlement_is_paid_at_once_and_confirmed_at_its_depth() {
         let since = world
             .network
             .authorization_fact(USDC, &terms, Some(block), None);
-        assert_eq!(since.await.unwrap(), paid(confirmed));
+        assert_eq!(since.await.unwrap().fact, paid(confirmed));
         world.devnet.mine(1).await.unwrap();
     }
     let balance = world.network.balance_of(USDC, PAY_TO).await.unwrap();
@@ -183,7 +191,7 @@ async fn a_used_nonce_outside_of_the_search_is_unexplained() {
     world.devnet.mine(1).await.unwrap();
     let since = Some(world.head().await);
     let look = world.network.authorization_fact(USDC, &terms, since, None);
-    assert_eq!(look.await.unwrap(), AuthorizationFact::Unexplained);
+    assert_eq!(look.await.unwrap().fact, AuthorizationFact::Unexplained);
 }
 
 #[tokio::test]
@@ -194,8 +202,9 @@ async fn the_same_bytes_may_be_broadcast_again() {
     let send = || world.network.broadcast(&signed.raw);
     assert_eq!(send().await, Broadcast::Accepted);
     assert_eq!(send().await, Broadcast::AlreadyKnown);
-    let nonces = world.network.relayer_nonces().await.unwrap();
-    assert_eq!((nonces.latest, nonces.pending), (0, 1));
+    let relayer = world.network.relayer_address();
+    // What only waits in a pool takes no account nonce.
+    assert_eq!(world.network.next_nonce(relayer).await, Ok(0));
     let included = || world.network.transaction_included(signed.hash);
     assert_eq!(included().await.unwrap(), None);
     assert!(matches!(
@@ -226,7 +235,227 @@ async fn a_relayer_without_gas_is_told_so() {
     assert_eq!(emptied, Value::Null);
     assert_eq!(world.network.relayer_balance().await.unwrap(), U256::ZERO);
     let outcome = world.network.broadcast(&signed.raw).await;
-    assert!(matches!(outcome, Broadcast::Rejected { .. }), "{outcome:?}");
+    let Broadcast::Rejected { cause, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(cause, Rejection::Funds);
+    let fees = world.network.gas_price().await.unwrap().fees;
+    let short = world.network.check_relayer_balance(fees, 100_000).await;
+    let needed = U256::from(fees.max_fee_per_gas * 100_000);
+    assert_eq!(
+        short,
+        Err(ChainError::RelayerShort {
+            network: world.network.id(),
+            relayer,
+            balance: U256::ZERO,
+            needed,
+        })
+    );
+    world.devnet.fund_gas(relayer).await.unwrap();
+    let enough = world.network.check_relayer_balance(fees, 100_000).await;
+    assert_eq!(enough, Ok(()));
+}
+
+#[tokio::test]
+async fn gas_that_costs_more_than_the_operator_allows_is_not_offered() {
+    let world = World::new(blocks(1)).await;
+    world.devnet.set_next_base_fee(60 * GWEI).await.unwrap();
+    world.devnet.mine(1).await.unwrap();
+    let price = world.network.gas_price().await.unwrap();
+    assert!(price.base_fee_per_gas > u128::from(50 * GWEI), "{price:?}");
+    assert_eq!(price.fees.max_fee_per_gas, CAP);
+    world.devnet.set_next_base_fee(150 * GWEI).await.unwrap();
+    world.devnet.mine(1).await.unwrap();
+    let refused = world.network.gas_price().await;
+    assert!(
+        matches!(refused, Err(ChainError::GasTooDear { cap: CAP, .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_transaction_that_fees_overtook_is_replaced_under_its_account_nonce() {
+    let world = World::new(blocks(1)).await;
+    let terms = world.terms(1);
+    let first = world.settlement(&terms).await;
+    assert_eq!(
+        world.network.broadcast(&first.raw).await,
+        Broadcast::Accepted
+    );
+    world.devnet.set_next_base_fee(20 * GWEI).await.unwrap();
+    world.devnet.mine(1).await.unwrap();
+    let stored = StoredTransaction::read(&first.raw).unwrap();
+    let price = world.network.gas_price().await.unwrap();
+    assert!(price.outbids(stored.fees()));
+
+    let fees = price.fees.replacing(stored.fees(), CAP).unwrap();
+    let second = world.network.sign_again(&stored, fees).unwrap();
+    assert_eq!(
+        world.network.broadcast(&second.raw).await,
+        Broadcast::Accepted
+    );
+    world.devnet.mine(1).await.unwrap();
+    // Told of the transaction that was replaced: the other one is found all the same.
+    let AuthorizationFact::Paid(at) = world.fact(&terms, Some(first.hash)).await else {
+        panic!("it is not paid");
+    };
+    assert_eq!(at.transaction, second.hash);
+    assert!(!price.outbids(fees));
+}
+
+#[tokio::test]
+async fn a_node_that_refuses_low_fees_is_understood() {
+    let world = World::new(blocks(1)).await;
+    let signed = world.settlement(&world.terms(1)).await;
+    world.devnet.set_next_base_fee(50 * GWEI).await.unwrap();
+    let outcome = world.network.broadcast(&signed.raw).await;
+    if outcome != Broadcast::Accepted {
+        let Broadcast::Rejected { cause, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(cause, Rejection::Fees);
+    }
+    // At nearly the same fees, a second one cannot take its place.
+    let stored = StoredTransaction::read(&signed.raw).unwrap();
+    let mut fees = stored.fees();
+    fees.max_fee_per_gas += 1;
+    let nearly = world.network.sign_again(&stored, fees).unwrap();
+    let outcome = world.network.broadcast(&nearly.raw).await;
+    let Broadcast::Rejected { cause, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(cause, Rejection::Fees);
+}
+
+#[tokio::test]
+async fn an_account_nonce_is_used_up_only_at_its_depth() {
+    let world = World::new(blocks(3)).await;
+    let relayer = world.network.relayer_address();
+    let look = async |nonce: u64, hashes: &[B256]| {
+        let used = world.network.nonce_use(relayer, nonce, hashes);
+        used.await.unwrap()
+    };
+    let snapshot = world.devnet.snapshot().await.unwrap();
+    assert_eq!(look(0, &[]).await, NonceUse::Unused { next: 0 });
+    assert_eq!(look(7, &[]).await, NonceUse::Unused { next: 0 });
+    let hash = world.settle(&world.terms(1)).await;
+    for confirmed in [false, false, true] {
+        // By our transaction, by any of ours, or by one that nobody here knows.
+        let used = NonceUse::Used { confirmed };
+        assert_eq!(look(0, &[hash]).await, used);
+        assert_eq!(look(0, &[B256::repeat_byte(1), hash]).await, used);
+        assert_eq!(look(0, &[]).await, used);
+        assert_eq!(look(1, &[]).await, NonceUse::Unused { next: 1 });
+        world.devnet.mine(1).await.unwrap();
+    }
+    world.devnet.revert(snapshot).await.unwrap();
+    assert_eq!(look(0, &[hash]).await, NonceUse::Unused { next: 0 });
+}
+
+#[tokio::test]
+async fn a_filler_uses_an_account_nonce_up_and_moves_nothing() {
+    let world = World::new(blocks(1)).await;
+    let relayer = world.network.relayer_address();
+    let before = world.network.relayer_balance().await.unwrap();
+    let fees = world.network.gas_price().await.unwrap().fees;
+    let gas_limit = world.network.filler_gas().await.unwrap();
+    let filler = world.network.sign_filler(0, fees, gas_limit);
+    assert_eq!(
+        world.network.broadcast(&filler.raw).await,
+        Broadcast::Accepted
+    );
+    world.devnet.mine(1).await.unwrap();
+    assert_eq!(world.network.next_nonce(relayer).await, Ok(1));
+    let cost = before - world.network.relayer_balance().await.unwrap();
+    let highest = U256::from(fees.max_fee_per_gas) * U256::from(21_000);
+    assert!(cost > U256::ZERO && cost <= highest, "{cost}");
+}
+
+/// A node whose `eth_getLogs` answers with an error when `refuses` says which for so many blocks.
+async fn logs_refused(devnet: &Devnet, refuses: fn(u64) -> Option<&'static str>) -> String {
+    let (node, http) = (devnet.rpc_url().clone(), reqwest::Client::new());
+    let forward = async move |Json(call): Json<Value>| -> Json<Value> {
+        if call["method"] == "eth_getLogs" {
+            let block = |name: &str| -> U64 {
+                serde_json::from_value(call["params"][0][name].clone()).unwrap()
+            };
+            let blocks = block("toBlock") - block("fromBlock") + U64::ONE;
+            if let Some(message) = refuses(blocks.to()) {
+                let error = json!({ "code": -32005, "message": message });
+                return Json(json!({ "jsonrpc": "2.0", "id": call["id"], "error": error }));
+            }
+        }
+        let sent = http.post(node.clone()).json(&call).send();
+        Json(sent.await.unwrap().json().await.unwrap())
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let router = Router::new().fallback(forward);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+#[tokio::test]
+async fn a_search_narrows_for_a_limit_on_the_range_and_for_nothing_else() {
+    let world = World::new(blocks(1)).await;
+    let terms = world.terms(1);
+    let transaction = world.settle(&terms).await;
+    world.devnet.mine(1_000).await.unwrap();
+    let look = async |url: &str| {
+        let network = network_at(&world.devnet, &[url], blocks(1));
+        let look = network.authorization_fact(USDC, &terms, None, None);
+        look.await.map(|look| look.fact)
+    };
+    let narrow = |blocks| (blocks > 300).then_some("block range is too wide");
+    let url = logs_refused(&world.devnet, narrow).await;
+    let Ok(AuthorizationFact::Paid(at)) = look(&url).await else {
+        panic!("it is not found");
+    };
+    assert_eq!(at.transaction, transaction);
+
+    // Too narrow to get there: that is no statement about the authorization.
+    let narrow = |blocks| (blocks > 10).then_some("block range is too wide");
+    let url = logs_refused(&world.devnet, narrow).await;
+    let unfinished = look(&url).await;
+    assert!(
+        matches!(unfinished, Err(ChainError::SearchUnfinished { .. })),
+        "{unfinished:?}"
+    );
+
+    let busy = logs_refused(&world.devnet, |_| Some("daily request count exceeded")).await;
+    let refused = look(&busy).await;
+    assert!(matches!(refused, Err(ChainError::Rpc(_))), "{refused:?}");
+    // Another node may know.
+    let urls = [busy.as_str(), world.devnet.rpc_url().as_str()];
+    let network = network_at(&world.devnet, &urls, blocks(1));
+    let look = network.authorization_fact(USDC, &terms, None, None);
+    assert!(matches!(
+        look.await.unwrap().fact,
+        AuthorizationFact::Paid(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_look_says_where_later_searches_may_end() {
+    let world = World::new(blocks(3)).await;
+    let terms = world.terms(1);
+    world.devnet.mine(400).await.unwrap();
+    let since = async || {
+        let look = world.network.authorization_fact(USDC, &terms, None, None);
+        look.await.unwrap().since_block
+    };
+    assert_eq!(since().await, world.head().await - 2 - 256);
+    world.settle(&terms).await;
+    let used = world.head().await;
+    world.devnet.mine(100).await.unwrap();
+    assert_eq!(since().await, used - 256);
+    let look = world
+        .network
+        .authorization_fact(USDC, &terms, Some(used - 256), None);
+    assert!(matches!(
+        look.await.unwrap().fact,
+        AuthorizationFact::Paid(_)
+    ));
 }
 
 #[tokio::test]
@@ -388,7 +617,7 @@ async fn safe_and_finalized_are_the_nodes_own_words() {
     world.settle(&terms).await;
     let confirmed = async |network: &Network| {
         let look = network.authorization_fact(USDC, &terms, None, None);
-        match look.await.unwrap() {
+        match look.await.unwrap().fact {
             AuthorizationFact::Paid(at) => at.confirmed,
             other => panic!("{other:?}"),
         }
@@ -414,7 +643,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
     assert_eq!(balance, Ok(U256::from(5 * PRICE)));
 
     let unreachable = network_at(&world.devnet, &[dead], blocks(1));
-    let error = unreachable.head_block().await.unwrap_err();
+    let error = unreachable.gas_price().await.unwrap_err();
     assert!(matches!(error, ChainError::Unreachable { .. }));
     let told = format!("{error} {error:?} {unreachable:?}");
     assert!(
@@ -431,11 +660,13 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         pay_to: PAY_TO,
         assets: Vec::new(),
         relayer_key: Zeroizing::new([0x33; 32]),
+        max_fee_per_gas: CAP,
     };
     let elsewhere = Network::new(settings).unwrap();
     for outcome in [
         elsewhere.verify_chain_id().await,
-        elsewhere.head_block().await.map(drop),
+        elsewhere.check_live().await,
+        elsewhere.gas_price().await.map(drop),
     ] {
         assert!(matches!(outcome, Err(ChainError::WrongChain { .. })));
     }
@@ -445,7 +676,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
 async fn a_wrong_domain_is_noticed() {
     let world = World::new(blocks(1)).await;
     let asset = world.devnet.usdc();
-    assert_eq!(world.network.check_domain(&asset).await, Ok(true));
+    assert_eq!(world.network.check_domain(&asset).await, Ok(()));
     for wrong in [
         Asset {
             eip712_name: "USD Coin".into(),
@@ -456,7 +687,8 @@ async fn a_wrong_domain_is_noticed() {
             ..asset.clone()
         },
     ] {
-        assert_eq!(world.network.check_domain(&wrong).await, Ok(false));
+        let refused = world.network.check_domain(&wrong).await;
+        assert!(matches!(refused, Err(DomainError::Mismatch { .. })));
     }
     let no_token = Asset {
         token: PAY_TO,
@@ -464,6 +696,6 @@ async fn a_wrong_domain_is_noticed() {
     };
     assert!(matches!(
         world.network.check_domain(&no_token).await,
-        Err(ChainError::BadReply { .. })
+        Err(DomainError::Chain(ChainError::BadReply { .. }))
     ));
 }

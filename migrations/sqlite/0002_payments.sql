@@ -34,7 +34,8 @@ CREATE TABLE payments (
     ),
     CONSTRAINT payments_credits_positive CHECK (credits_units > 0)
 ) WITHOUT ROWID;
-CREATE INDEX payments_open ON payments (updated_ms) WHERE state IN ('authorized', 'broadcast');
+CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
+CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
 -- One unsettled direct call a payer.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
 WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
@@ -46,22 +47,39 @@ CREATE TRIGGER payments_credit_once BEFORE UPDATE ON payments WHEN OLD.state = '
     SELECT RAISE(ABORT, 'a credited payment is never changed');
 END;
 
--- What the relayer signed, stored before it is broadcast. A row takes its account nonce for good.
+-- What the relayer signed, stored before it is broadcast. A row takes its account nonce for good, and
+-- holds the bytes that were signed with it last.
 CREATE TABLE relayer_transactions (
     chain_id      INTEGER NOT NULL,
     relayer       BLOB    NOT NULL,
     account_nonce INTEGER NOT NULL,
-    payment_id    TEXT    NOT NULL REFERENCES payments (id),
+    -- NULL where it only uses up an account nonce that others wait for.
+    payment_id    TEXT    REFERENCES payments (id),
     hash          BLOB    NOT NULL,
     raw           BLOB    NOT NULL,
-    -- open: may still be mined; closed: mined, or its account nonce was taken by another.
+    -- open: may still be mined; closed: its account nonce was used at a confirmed block.
     status        TEXT    NOT NULL DEFAULT 'open',
     created_ms    INTEGER NOT NULL,
+    -- When these bytes were signed: later than created_ms once they replaced others.
+    signed_ms     INTEGER NOT NULL,
     CONSTRAINT relayer_transactions_nonce PRIMARY KEY (chain_id, relayer, account_nonce),
     CONSTRAINT relayer_transactions_status_known CHECK (status IN ('open', 'closed'))
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX relayer_transactions_one_open ON relayer_transactions (payment_id) WHERE status = 'open';
 CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, account_nonce) WHERE status = 'open';
+
+-- Bytes that the same transaction at other fees took the place of. They were broadcast, so any of them
+-- may still be the one that is mined.
+CREATE TABLE relayer_replaced (
+    chain_id      INTEGER NOT NULL,
+    relayer       BLOB    NOT NULL,
+    account_nonce INTEGER NOT NULL,
+    hash          BLOB    NOT NULL,
+    raw           BLOB    NOT NULL,
+    signed_ms     INTEGER NOT NULL,
+    PRIMARY KEY (chain_id, relayer, account_nonce, hash),
+    FOREIGN KEY (chain_id, relayer, account_nonce) REFERENCES relayer_transactions
+) WITHOUT ROWID;
 
 -- The tool call that a direct payment pays for.
 CREATE TABLE direct_calls (
@@ -74,6 +92,8 @@ CREATE TABLE direct_calls (
     request_hash       BLOB    NOT NULL,
     identified         INTEGER NOT NULL,
     stage              TEXT    NOT NULL,
+    -- When a call that is not at its end was surely broken off.
+    deadline_ms        INTEGER NOT NULL,
     reply_status       INTEGER,
     reply_body         BLOB,
     expires_ms         INTEGER NOT NULL,
@@ -82,6 +102,7 @@ CREATE TABLE direct_calls (
         stage IN ('waiting', 'running', 'done', 'failed', 'timed_out', 'abandoned')
     )
 ) WITHOUT ROWID;
+CREATE INDEX direct_calls_deadline ON direct_calls (deadline_ms) WHERE stage IN ('waiting', 'running', 'done');
 CREATE INDEX direct_calls_expiry ON direct_calls (expires_ms) WHERE reply_body IS NOT NULL;
 CREATE TRIGGER direct_calls_count_reply AFTER UPDATE OF reply_body ON direct_calls BEGIN
     UPDATE reply_bytes

@@ -15,9 +15,20 @@ pub enum Broadcast {
     /// The account nonce is used up: by this transaction or by another one.
     NonceTooLow,
     /// Every node that was asked refused it for a reason that is understood.
-    Rejected { reason: String },
+    Rejected { cause: Rejection, reason: String },
     /// It may have been broadcast or not.
     Unknown { reason: String },
+}
+
+/// What a node has against a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rejection {
+    /// Its fees are too low: for the next block, for the node, or beside one with its account nonce.
+    Fees,
+    /// Its account does not hold what it may cost.
+    Funds,
+    /// It will never be taken as it is.
+    Invalid,
 }
 
 impl Network {
@@ -66,10 +77,17 @@ const ALREADY_KNOWN: [&str; 4] = [
     "already imported",
 ];
 const NONCE_TOO_LOW: [&str; 2] = ["nonce too low", "oldnonce"];
-const REJECTED: [&str; 6] = [
-    "insufficient funds",
+const FUNDS: [&str; 2] = ["insufficient funds", "insufficientfunds"];
+const FEES: [&str; 7] = [
     "underpriced",
     "less than block base fee",
+    "below minimum",
+    "below configured minimum",
+    "fee too low",
+    "feetoolow",
+    "gas price too low",
+];
+const INVALID: [&str; 3] = [
     "intrinsic gas too low",
     "exceeds block gas limit",
     "invalid chain id",
@@ -86,10 +104,15 @@ fn classify(refusal: &RpcRefusal) -> Broadcast {
         return Broadcast::NonceTooLow;
     }
     let reason = refusal.message.clone();
-    if says(&REJECTED) {
-        return Broadcast::Rejected { reason };
+    let causes = [
+        (FUNDS.as_slice(), Rejection::Funds),
+        (FEES.as_slice(), Rejection::Fees),
+        (INVALID.as_slice(), Rejection::Invalid),
+    ];
+    match causes.into_iter().find(|(phrases, _)| says(phrases)) {
+        Some((_, cause)) => Broadcast::Rejected { cause, reason },
+        None => Broadcast::Unknown { reason },
     }
-    Broadcast::Unknown { reason }
 }
 
 #[cfg(test)]
@@ -117,13 +140,26 @@ mod tests {
         for message in ["nonce too low: next nonce 5, tx nonce 4", "OldNonce"] {
             assert_eq!(read(message), Broadcast::NonceTooLow, "{message}");
         }
-        for message in [
-            "insufficient funds for gas * price + value",
-            "replacement transaction underpriced",
-            "max fee per gas less than block base fee",
+        for (message, cause) in [
+            (
+                "insufficient funds for gas * price + value",
+                Rejection::Funds,
+            ),
+            (
+                "Insufficient funds for gas * price + value",
+                Rejection::Funds,
+            ),
+            ("replacement transaction underpriced", Rejection::Fees),
+            ("max fee per gas less than block base fee", Rejection::Fees),
+            (
+                "transaction gas price below minimum: gas tip cap 1",
+                Rejection::Fees,
+            ),
+            ("FeeTooLow, MaxFeePerGas too low.", Rejection::Fees),
+            ("intrinsic gas too low", Rejection::Invalid),
         ] {
             let reason = message.to_owned();
-            assert_eq!(read(message), Broadcast::Rejected { reason });
+            assert_eq!(read(message), Broadcast::Rejected { cause, reason });
         }
         for message in ["", "internal error", "rate limited", "txpool is full"] {
             let reason = message.to_owned();

@@ -1,7 +1,5 @@
 //! The chain is the judge: what became of an authorization.
 
-use std::num::NonZeroU64;
-
 use alloy::primitives::{Address, B256};
 
 use super::{
@@ -11,7 +9,18 @@ use super::{
     search::LOOKBACK_BLOCKS,
     verdict::{self, Verdict},
 };
-use crate::payment::{Authorization, AuthorizationFact, Confirmations, Inclusion};
+use crate::payment::{Authorization, AuthorizationFact, Inclusion};
+
+/// How far below what a look saw a later search ends: more than any reorganization goes back.
+const SEARCH_MARGIN_BLOCKS: u64 = 256;
+
+/// What one look at an authorization brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuthorizationLook {
+    pub fact: AuthorizationFact,
+    /// Where later searches for the use of this authorization may end: it was not used before.
+    pub since_block: u64,
+}
 
 /// A transaction that is in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +28,15 @@ pub struct IncludedTransaction {
     pub inclusion: Inclusion,
     /// The receipt's status is 1.
     pub succeeded: bool,
+}
+
+/// What became of an account nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceUse {
+    /// The chain waits for `next`, which is this nonce or a lower one.
+    Unused { next: u64 },
+    /// A block holds a transaction with it; `confirmed` when no reorganization will undo that.
+    Used { confirmed: bool },
 }
 
 impl Network {
@@ -36,7 +54,7 @@ impl Network {
         terms: &Authorization,
         since_block: Option<u64>,
         known_transaction: Option<B256>,
-    ) -> Result<AuthorizationFact, ChainError> {
+    ) -> Result<AuthorizationLook, ChainError> {
         let depth = self.inner().confirmations;
         self.on_one_node(|node| async move {
             let look = Look {
@@ -45,7 +63,43 @@ impl Network {
                 token,
                 terms,
             };
-            look.fact(since_block, known_transaction).await
+            let fact = look.fact(since_block, known_transaction).await?;
+            Ok(AuthorizationLook {
+                fact,
+                since_block: look.since_block(fact),
+            })
+        })
+        .await
+    }
+
+    /// Whether an account nonce was used, by one of `transactions` or by any other.
+    ///
+    /// # Errors
+    /// When no node answers, or none keeps the state that would tell.
+    pub async fn nonce_use(
+        &self,
+        account: Address,
+        account_nonce: u64,
+        transactions: &[B256],
+    ) -> Result<NonceUse, ChainError> {
+        let depth = self.inner().confirmations;
+        self.on_one_node(|node| async move {
+            let next = node.next_nonce(account).await?;
+            if account_nonce >= next {
+                return Ok(NonceUse::Unused { next });
+            }
+            let horizon = node.horizon(depth).await?;
+            for transaction in transactions {
+                if let Some(receipt) = node.receipt(*transaction).await? {
+                    let confirmed = inclusion(&node, &horizon, &receipt).await?.confirmed;
+                    return Ok(NonceUse::Used { confirmed });
+                }
+            }
+            // Used by a transaction that nobody here knows. This needs the state of an older
+            // block, so it is asked last.
+            let next = node.nonce_after(account, horizon.confirmed.hash).await?;
+            let confirmed = account_nonce < next;
+            Ok(NonceUse::Used { confirmed })
         })
         .await
     }
@@ -70,16 +124,6 @@ impl Network {
             }))
         })
         .await
-    }
-
-    /// The number of the newest block.
-    ///
-    /// # Errors
-    /// When no node answers.
-    pub async fn head_block(&self) -> Result<u64, ChainError> {
-        let depth = Confirmations::Blocks(NonZeroU64::MIN);
-        self.on_one_node(|node| async move { Ok(node.horizon(depth).await?.head.number()) })
-            .await
     }
 }
 
@@ -123,6 +167,19 @@ impl Look<'_> {
             }
         }
         Ok(AuthorizationFact::Unexplained)
+    }
+
+    /// Below the confirmed block, which no reorganization reaches, and below the use if there is
+    /// one.
+    fn since_block(&self, fact: AuthorizationFact) -> u64 {
+        let confirmed = self.horizon.confirmed.number();
+        let used = match fact {
+            AuthorizationFact::Paid(at)
+            | AuthorizationFact::SpentElsewhere(at)
+            | AuthorizationFact::Cancelled(at) => at.block,
+            AuthorizationFact::Unused { .. } | AuthorizationFact::Unexplained => confirmed,
+        };
+        used.min(confirmed).saturating_sub(SEARCH_MARGIN_BLOCKS)
     }
 
     /// Judges a transaction by its receipt. `None` when there is none, it failed, or it does not

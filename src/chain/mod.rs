@@ -21,10 +21,10 @@ mod verdict;
 
 pub mod devnet;
 
-pub use broadcast::Broadcast;
+pub use broadcast::{Broadcast, Rejection};
 pub use error::{ChainError, RpcRefusal};
-pub use facts::IncludedTransaction;
-pub use fees::Fees;
+pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
+pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
-pub use relayer::{AccountNonces, SignedTransaction};
-pub use token::{SETTLEMENT_GAS_MAX, SimulationError};
+pub use relayer::{SignedTransaction, StoredTransaction};
+pub use token::{DomainError, SETTLEMENT_GAS_MAX, SimulationError};

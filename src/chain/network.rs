@@ -33,6 +33,8 @@ pub struct NetworkSettings {
     pub pay_to: Address,
     pub assets: Vec<Asset>,
     pub relayer_key: Zeroizing<[u8; 32]>,
+    /// The most that is offered for a unit of gas, in wei.
+    pub max_fee_per_gas: u128,
 }
 
 /// A dollar token that is taken in payment.
@@ -66,6 +68,7 @@ pub(super) struct Inner {
     pub(super) id: NetworkId,
     pub(super) confirmations: Confirmations,
     pub(super) relayer: Relayer,
+    pub(super) max_fee_per_gas: u128,
     pay_to: Address,
     assets: Vec<Asset>,
     nodes: Vec<Arc<Node>>,
@@ -97,6 +100,7 @@ impl Network {
             confirmations: settings.confirmations,
             relayer: Relayer::new(&settings.relayer_key, settings.id)
                 .ok_or(NetworkSettingsError::RelayerKey)?,
+            max_fee_per_gas: settings.max_fee_per_gas,
             pay_to: settings.pay_to,
             assets: settings.assets,
             nodes: nodes.collect(),
@@ -140,13 +144,29 @@ impl Network {
     pub async fn verify_chain_id(&self) -> Result<(), ChainError> {
         let mut verified = Err(self.nobody());
         for node in &self.0.nodes {
-            match node.check_chain().await {
+            match node.ask_chain().await {
                 Ok(()) => verified = Ok(()),
                 Err(error @ ChainError::WrongChain { .. }) => return Err(error),
                 Err(error) => verified = verified.or(Err(error)),
             }
         }
         verified
+    }
+
+    /// Whether a node of the right chain answers now. Asks as few as it can.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongChain`] when one is on another chain; another error when none answers.
+    pub async fn check_live(&self) -> Result<(), ChainError> {
+        let mut failure = self.nobody();
+        for (_, node) in self.nodes() {
+            match node.ask_chain().await {
+                Ok(()) => return Ok(()),
+                Err(error @ ChainError::WrongChain { .. }) => return Err(error),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     pub(super) fn inner(&self) -> &Inner {

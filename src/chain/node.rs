@@ -2,7 +2,8 @@
 
 use std::{
     num::NonZeroU64,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use alloy::{
@@ -18,11 +19,14 @@ use crate::{
     payment::Confirmations,
 };
 
-/// A node, and whether it was seen to be on the chain that it stands for.
+/// How long a node's word on its chain counts: another may answer at its address one day.
+const CHAIN_CHECK_LASTS: Duration = Duration::from_mins(1);
+
+/// A node, and when it was last seen to be on the chain that it stands for.
 pub(super) struct Node {
     pub(super) rpc: Rpc,
     network: NetworkId,
-    chain_checked: AtomicBool,
+    chain_checked: Mutex<Option<Instant>>,
 }
 
 /// A block's place and time.
@@ -87,15 +91,35 @@ impl Node {
         Self {
             rpc,
             network,
-            chain_checked: AtomicBool::new(false),
+            chain_checked: Mutex::new(None),
         }
     }
 
-    /// Makes sure, once, that the node is on its chain: no fact is taken from another one.
+    /// Makes sure, now and then, that the node is on its chain: no fact is taken from another one.
     pub(super) async fn check_chain(&self) -> Result<(), ChainError> {
-        if self.chain_checked.load(Ordering::Relaxed) {
+        let checked = *self
+            .chain_checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if checked.is_some_and(|at| at.elapsed() < CHAIN_CHECK_LASTS) {
             return Ok(());
         }
+        self.ask_chain().await
+    }
+
+    /// Makes sure that the node answers, and for its chain.
+    pub(super) async fn ask_chain(&self) -> Result<(), ChainError> {
+        let asked = self.ask_chain_id().await;
+        let checked = asked.is_ok().then(Instant::now);
+        // What failed is asked again before anything else is.
+        *self
+            .chain_checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = checked;
+        asked
+    }
+
+    async fn ask_chain_id(&self) -> Result<(), ChainError> {
         let chain_id: U64 = self.rpc.call("eth_chainId", ()).await?;
         let found = NetworkId::from_chain_id(chain_id.to());
         if found != self.network {
@@ -105,7 +129,6 @@ impl Node {
                 found,
             });
         }
-        self.chain_checked.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -170,12 +193,20 @@ impl Node {
         self.rpc.call("eth_getBalance", (account, "latest")).await
     }
 
-    pub(super) async fn account_nonce(
+    /// The next account nonce after the newest block.
+    pub(super) async fn next_nonce(&self, account: Address) -> Result<u64, ChainError> {
+        let params = (account, "latest");
+        let nonce: U64 = self.rpc.call("eth_getTransactionCount", params).await?;
+        Ok(nonce.to())
+    }
+
+    /// The next account nonce after one block, named by its hash (EIP-1898).
+    pub(super) async fn nonce_after(
         &self,
         account: Address,
-        tag: &'static str,
+        block: B256,
     ) -> Result<u64, ChainError> {
-        let params = (account, tag);
+        let params = (account, json!({ "blockHash": block }));
         let nonce: U64 = self.rpc.call("eth_getTransactionCount", params).await?;
         Ok(nonce.to())
     }

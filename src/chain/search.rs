@@ -7,7 +7,7 @@ use alloy::{
 use serde_json::json;
 
 use super::{
-    ChainError,
+    ChainError, RpcRefusal,
     bindings::Token,
     node::{Log, Node},
 };
@@ -65,8 +65,9 @@ impl Window {
 }
 
 impl Node {
-    /// The transactions between two blocks whose logs name the authorization's nonce. Empty when
-    /// there are none, or when the search ran out of requests.
+    /// The transactions between two blocks whose logs name the authorization's nonce. Empty only
+    /// when every block was searched and there are none: an outage or a limit on the rate of
+    /// requests says nothing of the blocks, and is an error.
     pub(super) async fn find_uses(
         &self,
         token: Address,
@@ -85,15 +86,13 @@ impl Node {
                 }
                 Ok(_) if window.step() => {}
                 Ok(_) => return Ok(Vec::new()),
-                Err(ChainError::Rpc(_)) if window.shrink() => {}
+                Err(ChainError::Rpc(refusal)) if asked_too_much(&refusal) && window.shrink() => {}
                 Err(error) => return Err(error),
             }
         }
-        tracing::warn!(
-            ?window,
-            "the search for an authorization's use was cut short"
-        );
-        Ok(Vec::new())
+        Err(ChainError::SearchUnfinished {
+            node: self.rpc.name().to_owned(),
+        })
     }
 
     async fn logs_of(
@@ -116,9 +115,72 @@ impl Node {
     }
 }
 
+/// How nodes say that a request covers too many blocks or would bring too many logs. They share no
+/// code for it: -32005 also means too many requests.
+const ASKED_TOO_MUCH: [&str; 12] = [
+    "block range",
+    "blocks range",
+    "range is too",
+    "range too",
+    "range limit",
+    "ranges over",
+    "too many blocks",
+    "returned more than",
+    "exceeds max results",
+    "too many results",
+    "response size",
+    "query timeout exceeded",
+];
+/// Refusals that are worded alike and have another cause.
+const NOT_TOO_MUCH: [&str; 2] = ["invalid block range", "rate limit"];
+
+fn asked_too_much(refusal: &RpcRefusal) -> bool {
+    let message = refusal.message.to_ascii_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
+    let limited = message.contains("limited to") && message.contains("range");
+    (says(&ASKED_TOO_MUCH) || limited) && !says(&NOT_TOO_MUCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_limit_on_the_range_narrows_the_range() {
+        let asked_too_much = |message: &str| {
+            asked_too_much(&RpcRefusal {
+                node: "node:1".into(),
+                code: -32005,
+                message: message.into(),
+                data: None,
+            })
+        };
+        for message in [
+            "query returned more than 10000 results. Try with this block range [0x1, 0x2].",
+            "exceed maximum block range: 5000",
+            "Log response size exceeded. You can make eth_getLogs requests with up to a 2K range",
+            "eth_getLogs is limited to a 10,000 range",
+            "requested too many blocks from 0 to 5000, maximum is set to 2048",
+            "block range is too wide",
+            "Block range limit exceeded",
+            "ranges over 10000 blocks are not supported on freetier",
+            "query exceeds max results 20000, retry with the range 1-2",
+            "Query timeout exceeded. Consider reducing your block range.",
+        ] {
+            assert!(asked_too_much(message), "{message}");
+        }
+        for message in [
+            "",
+            "daily request count exceeded, request rate limited",
+            "rate limit: too many results for your plan",
+            "invalid block range params",
+            "internal error",
+            "method not found",
+            "header not found",
+        ] {
+            assert!(!asked_too_much(message), "{message}");
+        }
+    }
 
     #[test]
     fn walks_down_to_the_oldest_block_and_stops() {

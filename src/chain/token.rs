@@ -1,7 +1,7 @@
 //! Questions to a token contract.
 
 use alloy::{
-    primitives::{Address, Bytes, U64, U256},
+    primitives::{Address, B256, Bytes, U64, U256},
     sol_types::{Eip712Domain, Revert, SolCall, SolError},
 };
 use serde_json::json;
@@ -26,6 +26,18 @@ pub enum SimulationError {
     Chain(#[from] ChainError),
 }
 
+/// Why a token's EIP-712 domain is not known to be the configured one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DomainError {
+    /// Domain separators, as EIP-712 computes them.
+    #[error(
+        "The token's DOMAIN_SEPARATOR is {found}; the configured name and version give {configured}."
+    )]
+    Mismatch { configured: B256, found: B256 },
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
 impl Network {
     /// How many base units of `token` an account holds.
     ///
@@ -37,12 +49,12 @@ impl Network {
             .await
     }
 
-    /// Whether the token's EIP-712 domain is the configured one. Where it is not, no payment in
-    /// this asset can ever succeed.
+    /// Makes sure that the token's EIP-712 domain is the configured one. Where it is not, no payment
+    /// in this asset can ever succeed.
     ///
     /// # Errors
-    /// When no node answers, or the contract has no `DOMAIN_SEPARATOR()`.
-    pub async fn check_domain(&self, asset: &Asset) -> Result<bool, ChainError> {
+    /// When it is not, no node answers, or the contract has no `DOMAIN_SEPARATOR()`.
+    pub async fn check_domain(&self, asset: &Asset) -> Result<(), DomainError> {
         let configured = Eip712Domain::new(
             Some(asset.eip712_name.clone().into()),
             Some(asset.eip712_version.clone().into()),
@@ -55,7 +67,14 @@ impl Network {
         let separator = self
             .on_one_node(|node| async move { node.view(token, call, None).await })
             .await?;
-        Ok(separator == configured.separator())
+        let configured = configured.separator();
+        if separator != configured {
+            return Err(DomainError::Mismatch {
+                configured,
+                found: separator,
+            });
+        }
+        Ok(())
     }
 
     /// Tries a settlement against the newest block without sending it. Answers the gas limit to
@@ -75,7 +94,11 @@ impl Network {
             "data": settlement_call(terms, signature),
         });
         let estimate = self.on_one_node(|node| async move {
-            match node.rpc.call("eth_estimateGas", (transaction,)).await {
+            match node
+                .rpc
+                .call("eth_estimateGas", (transaction, "latest"))
+                .await
+            {
                 Ok(gas) => Ok(Ok(gas)),
                 Err(ChainError::Rpc(refusal)) => match revert_reason(&refusal) {
                     Some(reason) => Ok(Err(SimulationError::Reverted(reason))),
@@ -140,15 +163,15 @@ pub(super) fn settlement_call(terms: &Authorization, signature: &[u8]) -> Bytes 
         nonce: terms.nonce,
         // Tokens know 27 and 28 only; signers also write 0 and 1.
         v: if v < 27 { v + 27 } else { v },
-        r: alloy::primitives::B256::from_slice(r),
-        s: alloy::primitives::B256::from_slice(s),
+        r: B256::from_slice(r),
+        s: B256::from_slice(s),
     };
     call.abi_encode().into()
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::{B256, hex};
+    use alloy::primitives::hex;
 
     use super::*;
 

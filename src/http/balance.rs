@@ -1,25 +1,20 @@
 //! `POST /api/external/credits/balance`.
 
-use std::net::SocketAddr;
-
-use axum::{
-    Json,
-    body::Body,
-    extract::{ConnectInfo, State},
-    http::HeaderMap,
-};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
 
 use super::{
     House,
     amounts::CreditsNumber,
-    body, call,
+    body,
     documents::{BalanceDocument, GrantDocument, SignedRequest},
-    fields::Fields,
+    openapi::{BodyRefusals, BudgetRefusals},
+    peer::Client,
     problem::Problem,
-    session::rfc3339,
+    refusals::call_problem,
+    signed::SignedFields,
+    time::rfc3339,
 };
 use crate::{
-    auth::Caller,
     base::{AgentAddress, Credits, Timestamp},
     store::Balance,
 };
@@ -38,28 +33,25 @@ const SECONDS_PER_DAY: i64 = 86_400;
         (status = 200, body = BalanceDocument),
         (status = 400, description = "INVALID_REQUEST"),
         (status = 401, description = "EXTERNAL_SIGNATURE_*"),
+        BodyRefusals,
+        BudgetRefusals,
     )
 )]
 pub(super) async fn read(
     State(house): State<House>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Client(client): Client,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<BalanceDocument>, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
+    let _place = house.place()?;
     let node = body::parse(&bytes)?;
-    let mut fields = Fields::of(&node)?;
-    let signed = call::SignedFields::read(&mut fields);
-    let signed = fields.all(signed)?;
-    let caller = Caller {
-        wallet: signed.wallet,
-        session_nonce: signed.session_nonce,
-        request_id: &signed.request_id,
-    };
-    house.check_failures(peer.ip())?;
-    match house.service.balance(caller, signed.signature).await {
+    let signed = SignedFields::of(&node)?;
+    house.check_failures(client)?;
+    let balance = house.service.balance(signed.caller(), signed.signature);
+    match balance.await {
         Ok(balance) => Ok(Json(document(signed.wallet, balance, house.service.now()))),
-        Err(error) => Err(call::problem(&house, peer.ip(), error)),
+        Err(error) => Err(call_problem(&house, client, error)),
     }
 }
 

@@ -9,9 +9,9 @@ use axum::{
 use super::{
     House,
     amounts::CreditsNumber,
-    call::tool_not_found,
     documents::{ActionEntry, CatalogueDocument, ToolEntry, ToolPage},
     problem::Problem,
+    refusals::tool_not_found,
 };
 use crate::{base::Slug, service::Service, upstream::Tool};
 
@@ -20,9 +20,13 @@ use crate::{base::Slug, service::Service, upstream::Tool};
     get,
     path = "/api/external/tools",
     tag = "tools",
-    responses((status = 200, body = CatalogueDocument))
+    responses(
+        (status = 200, body = CatalogueDocument),
+        (status = 503, description = "UNAVAILABLE"),
+    )
 )]
-pub(super) async fn list(State(house): State<House>) -> Response {
+pub(super) async fn list(State(house): State<House>) -> Result<Response, Problem> {
+    let _place = house.place()?;
     let service = &house.service;
     let tools = service
         .catalogue()
@@ -30,11 +34,11 @@ pub(super) async fn list(State(house): State<House>) -> Response {
         .iter()
         .map(|tool| entry(service, tool))
         .collect();
-    Json(CatalogueDocument {
+    let document = CatalogueDocument {
         price_list_hash: price_list_hash(service),
         tools,
-    })
-    .into_response()
+    };
+    Ok(Json(document).into_response())
 }
 
 /// Show one tool
@@ -43,13 +47,18 @@ pub(super) async fn list(State(house): State<House>) -> Response {
     path = "/api/external/tools/{product}",
     tag = "tools",
     params(("product" = String, Path)),
-    responses((status = 200, body = ToolPage), (status = 404, description = "TOOL_NOT_FOUND"))
+    responses(
+        (status = 200, body = ToolPage),
+        (status = 404, description = "TOOL_NOT_FOUND"),
+        (status = 503, description = "UNAVAILABLE"),
+    )
 )]
 pub(super) async fn one(
     State(house): State<House>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(product) = path.map_err(|_| tool_not_found())?;
+    let _place = house.place()?;
     let service = &house.service;
     let slug: Slug = product.parse().map_err(|_| tool_not_found())?;
     let tool = service.catalogue().tool(&slug).ok_or_else(tool_not_found)?;

@@ -4,35 +4,35 @@ use std::net::IpAddr;
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
 use super::{
     House,
-    amounts::UsdNumber,
-    call::{conflict, data, failed, paid_document, parameters_problem, tool_not_found, voided},
-    documents::{PaymentDocument, SettlingDocument, TransferDocument},
+    amounts::{CreditsNumber, UsdNumber},
+    documents::{PaidCallDocument, PaymentDocument, TransferDocument},
     payment_header,
+    payments::{accepted, payment_required, replay, settled, transaction},
     problem::Problem,
+    refusals::{conflict, parameters_problem, tool_not_found},
+    reply::{self, data, failed, tool_document, voided},
 };
 use crate::{
-    base::PurchaseId,
     payment::PaymentState,
     service::{DirectAnswer, DirectError, DirectRequest, PaidCall},
     store::{Payment, ReplyKind},
-    x402::{PaymentRequired, Resource, SettleResponse},
+    x402::{PaymentRequired, Resource},
 };
 
 /// Runs a call whose parameters stand at `base` in the body.
 pub(super) async fn call(
     house: &House,
-    peer: IpAddr,
+    client: IpAddr,
     call: DirectRequest<'_>,
     base: &str,
 ) -> Result<Response, Problem> {
     if call.payment.is_some() {
-        house.check_failures(peer)?;
+        house.check_failures(client)?;
     }
     match house.service.direct_call(call).await {
         Ok(DirectAnswer::Finished(paid)) => Ok(finished(house, &paid)),
@@ -41,8 +41,11 @@ pub(super) async fn call(
             output_kept,
         }) => Ok(settling(house, &payment, output_kept)),
         Err(error) => {
-            if let DirectError::Refused { reason, .. } = &error {
-                house.count_forgery(peer, reason);
+            if matches!(
+                error,
+                DirectError::Refused { .. } | DirectError::SettledElsewhere
+            ) {
+                house.count_failure(client);
             }
             phrase(house, base, error)
         }
@@ -51,41 +54,36 @@ pub(super) async fn call(
 
 fn finished(house: &House, paid: &PaidCall) -> Response {
     let PaidCall { payment, reply, .. } = paid;
-    let mut response = if reply.kind == ReplyKind::Captured {
-        match data(reply) {
-            Some(data) => {
-                Json(paid_document(reply, data, payment_document(house, paid))).into_response()
-            }
-            None => return Problem::internal().into_response(),
-        }
+    let credited = payment.state == PaymentState::Credited;
+    let response = if reply.kind == ReplyKind::Captured {
+        let Some(data) = data(reply) else {
+            return Problem::internal().into_response();
+        };
+        let document = PaidCallDocument {
+            success: true,
+            response: tool_document(reply, data),
+            x402: payment_document(house, paid),
+        };
+        Json(document).into_response()
     } else {
         let id = payment.id.to_string();
-        if payment.state == PaymentState::Credited {
+        if credited {
             // It had settled first.
-            let problem = failed(reply, &id, "the payment became credits of its payer")
+            failed(reply, &id, "the payment became credits of its payer")
                 .with("credited_wallet", &payment.wallet.to_string())
-                .with(
-                    "credited_credits",
-                    &super::amounts::CreditsNumber(payment.credits),
-                );
-            problem.into_response()
+                .with("credited_credits", &CreditsNumber(payment.credits))
+                .into_response()
         } else {
             voided(reply, &id).into_response()
         }
     };
-    if payment.state == PaymentState::Credited {
-        response.headers_mut().extend(
-            payment_header::response(&settled(payment))
-                .into_iter()
-                .map(|(name, value)| (Some(name), value)),
-        );
-    }
-    if paid.replayed {
+    let response = reply::mark(response, paid.replayed);
+    if credited {
+        let receipt = payment_header::response(&settled(payment));
+        (receipt, response).into_response()
+    } else {
         response
-            .headers_mut()
-            .insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
-    response
 }
 
 fn payment_document(house: &House, paid: &PaidCall) -> PaymentDocument {
@@ -110,23 +108,6 @@ fn payment_document(house: &House, paid: &PaidCall) -> PaymentDocument {
     }
 }
 
-pub(super) fn transaction(payment: &Payment) -> String {
-    payment
-        .transaction
-        .map(|hash| format!("{hash:#x}"))
-        .unwrap_or_default()
-}
-
-/// `PAYMENT-RESPONSE` for a payment that arrived.
-pub(super) fn settled(payment: &Payment) -> SettleResponse {
-    SettleResponse::settled(
-        payment.asset.network,
-        &transaction(payment),
-        payment.terms.from,
-        Some(payment.terms.value),
-    )
-}
-
 fn settling(house: &House, payment: &Payment, output_kept: bool) -> Response {
     let detail = if output_kept {
         "the payment is not settled yet; send the same request again for the output"
@@ -135,45 +116,6 @@ fn settling(house: &House, payment: &Payment, output_kept: bool) -> Response {
          if it settles, it becomes credits of the payer"
     };
     accepted(house, payment.id, detail)
-}
-
-/// 202: the outcome is not known, and is durable.
-pub(super) fn accepted(house: &House, id: PurchaseId, detail: &'static str) -> Response {
-    let public_url = &house.service.settings().public_url;
-    let document = SettlingDocument {
-        success: true,
-        status: "settling",
-        purchase_id: id.to_string(),
-        status_url: format!("{public_url}/api/external/credits/purchases/{id}"),
-        detail,
-    };
-    let retry = [(header::RETRY_AFTER, HeaderValue::from_static("2"))];
-    (StatusCode::ACCEPTED, retry, Json(document)).into_response()
-}
-
-/// 402 to an unsigned request: the x402 document itself, with its header.
-pub(super) fn payment_required(
-    quote: &PaymentRequired,
-    refused: Option<&SettleResponse>,
-) -> Response {
-    let mut response = (StatusCode::PAYMENT_REQUIRED, Json(quote)).into_response();
-    let headers = response.headers_mut();
-    if let Some((name, value)) = payment_header::required(quote) {
-        headers.insert(name, value);
-    }
-    for (name, value) in refused.into_iter().flat_map(payment_header::response) {
-        headers.insert(name, value);
-    }
-    response
-}
-
-pub(super) fn replay(id: PurchaseId, state: PaymentState) -> Problem {
-    conflict(
-        "EXTERNAL_SIGNATURE_REQUEST_REPLAY",
-        "the authorization was used for another call or purchase; sign a new one",
-    )
-    .with("charge_id", &id.to_string())
-    .with("charge_status", state.as_str())
 }
 
 fn phrase(house: &House, base: &str, error: DirectError) -> Result<Response, Problem> {

@@ -82,6 +82,15 @@ pub(super) struct PaidCallDocument<'a> {
     pub(super) x402: PaymentDocument,
 }
 
+/// A call that ran: charged in credits, or paid for by itself.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "for the OpenAPI document")]
+pub(super) enum AnyCallDocument<'a> {
+    Charged(CallDocument<'a>),
+    Paid(PaidCallDocument<'a>),
+}
+
 #[derive(Serialize, ToSchema)]
 pub(super) struct PaymentDocument {
     /// The transaction that settled the payment.

@@ -1,14 +1,18 @@
-//! A budget of failed signatures for each peer. Recovery is the dearest thing that a stranger can
-//! make the service do, so who fails too often is not tried again for a while.
+//! A budget of failures for each client. To recover a signer and to ask the chain about a payment
+//! are the dearest things that a stranger can make the service do, so who fails too often is not
+//! tried again for a while.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use axum::http::StatusCode;
 use lru::LruCache;
+
+use super::{House, peer::network_of, problem::Problem};
 
 /// Peers that are remembered; the one not seen for longest is forgotten first.
 const PEERS_MAX: NonZeroUsize = NonZeroUsize::new(100_000).expect("is not zero");
@@ -36,7 +40,7 @@ impl FailureBudget {
     /// How long a peer must wait before another signature of its is looked at.
     pub(super) fn wait(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = peers.get(&network(peer))?;
+        let window = peers.get(&network_of(peer))?;
         let left = WINDOW.checked_sub(now.duration_since(window.began))?;
         (window.failures >= self.per_minute && !left.is_zero()).then_some(left)
     }
@@ -47,7 +51,7 @@ impl FailureBudget {
             began: now,
             failures: 0,
         };
-        let window = peers.get_or_insert_mut(network(peer), || fresh);
+        let window = peers.get_or_insert_mut(network_of(peer), || fresh);
         if now.duration_since(window.began) >= WINDOW {
             *window = fresh;
         }
@@ -55,14 +59,23 @@ impl FailureBudget {
     }
 }
 
-/// One host usually has a whole /64 of IPv6.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(mapped) => mapped.into(),
-            None => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        },
+impl House {
+    /// Refuses a client that failed too often.
+    pub(super) fn check_failures(&self, client: IpAddr) -> Result<(), Problem> {
+        let Some(wait) = self.failures.wait(client, Instant::now()) else {
+            return Ok(());
+        };
+        let seconds = u16::try_from(wait.as_secs() + 1).unwrap_or(u16::MAX);
+        let detail =
+            format!("too many signatures or payments were refused; wait {seconds} seconds");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail);
+        Err(problem.retry_after(seconds))
+    }
+
+    /// Counts a signature that did not verify, or a payment that was refused: each payment costs
+    /// several questions to the chain, whatever is wrong with it.
+    pub(super) fn count_failure(&self, client: IpAddr) {
+        self.failures.record(client, Instant::now());
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) async fn ready(State(house): State<House>) -> Result<Json<Value>, Pro
         let status = StatusCode::SERVICE_UNAVAILABLE;
         return Err(Problem::new(status, "UNAVAILABLE", detail).retry_after(1));
     }
+    let _place = house.place()?;
     match house.service.check_ready().await {
         Ok(()) => Ok(Json(json!({ "status": "ready" }))),
         Err(error) => Err(Problem::unavailable(&error)),

@@ -1,17 +1,16 @@
-//! What surrounds every route: request ids, traces, limits, and a problem for whatever goes wrong
+//! What surrounds every route: request ids, traces, and a problem for whatever goes wrong
 //! outside the handlers.
 
 use std::{any::Any, time::Instant};
 
 use axum::{
-    BoxError, Router,
-    error_handling::HandleErrorLayer,
+    Router,
     extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer};
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
@@ -20,12 +19,12 @@ use tower_http::{
 };
 use tracing::{Level, Span};
 
-use super::{HttpLimits, problem::Problem};
+use super::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CLIENT_REQUEST_ID_BYTES_MAX: usize = 128;
 
-pub(super) fn wrap(router: Router, limits: HttpLimits) -> Router {
+pub(super) fn wrap(router: Router) -> Router {
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn(drop_long_request_id))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
@@ -45,10 +44,7 @@ pub(super) fn wrap(router: Router, limits: HttpLimits) -> Router {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(HandleErrorLayer::new(overloaded))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(limits.in_flight_max));
+        .layer(CatchPanicLayer::custom(panicked));
     router
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -93,11 +89,6 @@ async fn drop_long_request_id(mut request: Request, next: Next) -> Response {
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()
-}
-
-async fn overloaded(_: BoxError) -> Problem {
-    let detail = "too many requests are running; send the same request again";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail).retry_after(1)
 }
 
 async fn not_found() -> Problem {

@@ -1,7 +1,7 @@
 //! HTTP: a router for each resource, and the only place that knows axum.
 //!
 //! Reads requests into domain values, hands them to the service's verbs, and phrases the answers:
-//! [`problem`] for every error, `amounts` for money, `documents` for the bodies. Decides nothing
+//! `problem` for every error, `amounts` for money, `documents` for the bodies. Decides nothing
 //! about money. A request's work runs detached from its connection, so that a client that hangs up
 //! changes nothing.
 
@@ -18,11 +18,18 @@ mod health;
 mod layers;
 mod openapi;
 mod payment_header;
+mod payments;
+mod peer;
 mod problem;
 mod purchase;
+mod refusals;
+mod reply;
 mod session;
+mod signed;
+mod time;
+mod work;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::{Router, middleware::map_response, routing::post};
 use utoipa::openapi::OpenApi;
@@ -30,6 +37,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
 pub use openapi::document as openapi_document;
+pub use peer::{is_trusted, network_of};
 
 use crate::service::Service;
 
@@ -39,7 +47,9 @@ pub struct HttpLimits {
     pub request_bytes_max: usize,
     /// Requests that run at once; more are told to come back.
     pub in_flight_max: usize,
-    /// Signatures that do not verify, for each peer.
+    /// Those of them that bring a payment.
+    pub payments_in_flight_max: usize,
+    /// Signatures that do not verify and payments that are refused, for each client.
     pub failed_signatures_per_minute: NonZeroU32,
     /// How long a client may take to send its body.
     pub body_timeout: Duration,
@@ -51,15 +61,20 @@ struct House {
     service: Service,
     limits: HttpLimits,
     failures: Arc<failures::FailureBudget>,
+    places: work::Places,
+    trusted_proxies: Arc<[IpAddr]>,
 }
 
-/// The whole of the API, ready to be served with the peers' addresses as connect info.
-pub fn router(service: Service, limits: HttpLimits) -> Router {
+/// The whole of the API, ready to be served with the peers' addresses as connect info. What
+/// `trusted_proxies` say of their clients is believed.
+pub fn router(service: Service, limits: HttpLimits, trusted_proxies: &[IpAddr]) -> Router {
     let failures = failures::FailureBudget::new(limits.failed_signatures_per_minute);
     let house = House {
         service,
         limits,
         failures: Arc::new(failures),
+        places: work::Places::new(limits),
+        trusted_proxies: trusted_proxies.into(),
     };
     let (router, api) = api().split_for_parts();
     let router = router
@@ -70,7 +85,7 @@ pub fn router(service: Service, limits: HttpLimits) -> Router {
         )
         .with_state(house)
         .merge(documentation(api));
-    layers::wrap(router, limits)
+    layers::wrap(router)
 }
 
 /// The documents for people, which know a bare 404 only.

@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the handlers.
 
 use utoipa::{
-    OpenApi,
+    IntoParams, IntoResponses, OpenApi,
     openapi::{InfoBuilder, License, OpenApi as Document},
 };
 
@@ -16,6 +16,43 @@ struct Api;
 
 const DESCRIPTION: &str = "Prepaid credits for autonomous agents: bought once over x402, spent one \
     wallet signature a call. Errors are `application/problem+json` (RFC 9457) with a `code`.";
+
+/// How any request with a body may be answered.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive, for the document")]
+pub(super) enum BodyRefusals {
+    /// `REQUEST_TIMEOUT`: the body did not arrive in time
+    #[response(status = 408)]
+    Slow,
+    /// `PAYLOAD_TOO_LARGE`
+    #[response(status = 413)]
+    Large,
+    /// `UNSUPPORTED_MEDIA_TYPE`: not JSON
+    #[response(status = 415)]
+    Foreign,
+    /// `UNAVAILABLE`: come back after `Retry-After`
+    #[response(status = 503)]
+    Busy,
+}
+
+/// How whoever signs or pays may be answered, too.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "read by the derive, for the document")]
+pub(super) enum BudgetRefusals {
+    /// `RATE_LIMITED`: too many signatures or payments of this client were refused
+    #[response(status = 429)]
+    Spent,
+}
+
+/// The header of a payment.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "read by the derive, for the document")]
+pub(super) struct PaymentHeader {
+    /// x402 payment, base64; also `X-PAYMENT` or `PAYMENT`
+    #[param(rename = "PAYMENT-SIGNATURE")]
+    payment: Option<String>,
+}
 
 pub(super) fn base() -> Document {
     let mut document = Api::openapi();

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::x402::{PaymentRequired, SettleResponse, SignedPayment, encode_header};
 
-pub(super) const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
+const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
 const X_PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("x-payment-response");
 const NAMES: [&str; 3] = ["payment-signature", "x-payment", "payment"];
@@ -36,24 +36,21 @@ fn invalid(detail: String) -> Problem {
 }
 
 /// `PAYMENT-REQUIRED` as a header, unless the offers are too many for one.
-pub(super) fn required(quote: &PaymentRequired) -> Option<(HeaderName, HeaderValue)> {
-    Some((PAYMENT_REQUIRED, encode(quote)?))
+pub(super) fn required(quote: &PaymentRequired) -> HeaderMap {
+    encode(quote, &[PAYMENT_REQUIRED])
 }
 
 /// `PAYMENT-RESPONSE` under both of its names.
-pub(super) fn response(settled: &SettleResponse) -> Vec<(HeaderName, HeaderValue)> {
-    let Some(value) = encode(settled) else {
-        return Vec::new();
-    };
-    vec![
-        (PAYMENT_RESPONSE, value.clone()),
-        (X_PAYMENT_RESPONSE, value),
-    ]
+pub(super) fn response(settled: &SettleResponse) -> HeaderMap {
+    encode(settled, &[PAYMENT_RESPONSE, X_PAYMENT_RESPONSE])
 }
 
-fn encode<T: Serialize>(value: &T) -> Option<HeaderValue> {
+fn encode<T: Serialize>(value: &T, names: &[HeaderName]) -> HeaderMap {
     let text = encode_header(value)
-        .inspect_err(|error| tracing::error!(%error, "an x402 header is too large"))
-        .ok()?;
-    HeaderValue::from_str(&text).ok()
+        .inspect_err(|error| tracing::error!(%error, "an x402 header is too large"));
+    let value = text.ok().and_then(|text| HeaderValue::try_from(text).ok());
+    let headers = names.iter().zip(value.iter().cycle());
+    headers
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -14,6 +13,7 @@ use super::fields::FieldProblem;
 use crate::service::Unavailable;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const CHALLENGE: HeaderValue = HeaderValue::from_static("EIP-191");
 /// How long a client is asked to wait when nothing better is known.
 const RETRY_SECONDS: u16 = 1;
 
@@ -67,13 +67,15 @@ impl Problem {
         self
     }
 
-    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.0.headers.insert(name, value);
+    pub(super) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.0.headers.extend(headers);
         self
     }
 
-    pub(super) fn retry_after(self, seconds: u16) -> Self {
-        self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    pub(super) fn retry_after(mut self, seconds: u16) -> Self {
+        let seconds = HeaderValue::from(seconds);
+        self.0.headers.insert(header::RETRY_AFTER, seconds);
+        self
     }
 
     /// Logged here, once: the client is told only that it may try again.
@@ -113,20 +115,13 @@ impl IntoResponse for Problem {
         document.insert("code".to_owned(), parts.code.into());
         document.extend(parts.extra);
 
-        let mut response = Response::new(Body::from(Value::Object(document).to_string()));
-        *response.status_mut() = parts.status;
-        *response.headers_mut() = parts.headers;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        let mut headers = parts.headers;
+        headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
         if parts.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 asks for a challenge; the scheme is EIP-191's.
-            let challenge = HeaderValue::from_static("EIP-191");
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
+            headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
         }
-        response
+        (parts.status, headers, Value::Object(document).to_string()).into_response()
     }
 }
 

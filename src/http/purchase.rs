@@ -1,11 +1,9 @@
 //! `POST /api/external/credits/purchase`, and the status of a purchase.
 
-use std::net::SocketAddr;
-
 use axum::{
     Json,
     body::Body,
-    extract::{ConnectInfo, Path, State, rejection::PathRejection},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -14,11 +12,14 @@ use super::{
     House,
     amounts::CreditsNumber,
     body,
-    direct::{accepted, payment_required, replay, settled, transaction},
-    documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument},
+    documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument, SettlingDocument},
     fields::{FieldProblem, Fields},
+    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
     payment_header,
+    payments::{accepted, payment_required, replay, settled, transaction},
+    peer::Client,
     problem::Problem,
+    refusals::conflict,
 };
 use crate::{
     auth::json::Node,
@@ -37,32 +38,33 @@ const LABEL_CHARS_MAX: usize = 128;
     path = "/api/external/credits/purchase",
     tag = "credits",
     request_body = PurchaseRequest,
-    params(("PAYMENT-SIGNATURE" = Option<String>, Header, description = "x402 payment, base64; also X-PAYMENT or PAYMENT")),
+    params(PaymentHeader),
     responses(
         (status = 200, body = PurchaseDocument),
-        (status = 202, body = super::documents::SettlingDocument),
+        (status = 202, body = SettlingDocument),
         (status = 400, description = "INVALID_REQUEST, CREDITS_NOT_A_MULTIPLE, INVALID_PAYMENT"),
         (status = 402, description = "An x402 PaymentRequired document"),
-        (status = 409, description = "The authorization was used for a direct call"),
+        (status = 409, description = "The authorization was used already, and not for this"),
+        BodyRefusals,
+        BudgetRefusals,
     )
 )]
 pub(super) async fn buy(
     State(house): State<House>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Client(client): Client,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
-    let mut request = {
-        let node = body::parse(&bytes)?;
-        read(&node)?
-    };
-    request.payment = payment_header::payment(&headers)?;
-    if request.payment.is_some() {
-        house.check_failures(peer.ip())?;
-    }
-    let service = house.service.clone();
-    let work = async move {
+    let payment = payment_header::payment(&headers);
+    let pays = !matches!(payment, Ok(None));
+    let work = move |house: House| async move {
+        let mut request = read(&body::parse(&bytes)?)?;
+        drop(bytes);
+        request.payment = payment?;
+        if request.payment.is_some() {
+            house.check_failures(client)?;
+        }
         match house.service.buy(request).await {
             Ok(BuyAnswer::Credited(purchase)) => Ok(credited(&purchase)),
             Ok(BuyAnswer::Settling(payment)) => Ok(accepted(
@@ -71,17 +73,14 @@ pub(super) async fn buy(
                 "the payment is being settled; nothing more needs to be sent",
             )),
             Err(error) => {
-                if let BuyError::Refused { reason, .. } = &error {
-                    house.count_forgery(peer.ip(), reason);
+                if matches!(error, BuyError::Refused { .. } | BuyError::Settled) {
+                    house.count_failure(client);
                 }
                 phrase(error)
             }
         }
     };
-    service
-        .detached(work)
-        .await
-        .map_err(|_| Problem::internal())?
+    house.detached(pays, work).await
 }
 
 fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
@@ -139,11 +138,8 @@ fn credited(purchase: &Purchase) -> Response {
         transaction: transaction(payment),
         network: payment.asset.network.to_string(),
     };
-    let mut response = Json(document).into_response();
-    for (name, value) in payment_header::response(&settled(payment)) {
-        response.headers_mut().insert(name, value);
-    }
-    response
+    let receipt = payment_header::response(&settled(payment));
+    (receipt, Json(document)).into_response()
 }
 
 fn phrase(error: BuyError) -> Result<Response, Problem> {
@@ -154,6 +150,11 @@ fn phrase(error: BuyError) -> Result<Response, Problem> {
         } => Ok(payment_required(&quote, Some(&response))),
         BuyError::Quote(error) => Err(quote_problem(&error)),
         BuyError::Replay { id, state } => Err(replay(id, state)),
+        BuyError::Settled => Err(conflict(
+            "EXTERNAL_SIGNATURE_REQUEST_REPLAY",
+            "the authorization is settled on the chain already: it is credited to its payer, or to \
+             the wallet and for the credits that its sponsor signed; send it once more that way",
+        )),
         BuyError::Unavailable(reason) => Err(Problem::unavailable(&reason)),
     }
 }
@@ -190,6 +191,7 @@ fn quote_problem(error: &QuoteError) -> Problem {
     responses(
         (status = 200, body = PurchaseStatusDocument),
         (status = 404, description = "PURCHASE_NOT_FOUND"),
+        (status = 503, description = "UNAVAILABLE"),
     )
 )]
 pub(super) async fn status(
@@ -202,6 +204,7 @@ pub(super) async fn status(
     };
     let Path(id) = path.map_err(|_| not_found())?;
     let id: PurchaseId = id.parse().map_err(|_| not_found())?;
+    let _place = house.place()?;
     let payment = house
         .service
         .purchase(id)

@@ -6,9 +6,11 @@ use super::{
     House, body,
     documents::{SessionDocument, SessionRequest},
     fields::Fields,
+    openapi::BodyRefusals,
     problem::Problem,
+    time::rfc3339,
 };
-use crate::base::{AgentAddress, Timestamp};
+use crate::base::AgentAddress;
 
 /// Open a session
 ///
@@ -18,7 +20,11 @@ use crate::base::{AgentAddress, Timestamp};
     path = "/api/external/auth/session",
     tag = "sessions",
     request_body = SessionRequest,
-    responses((status = 200, body = SessionDocument), (status = 400, description = "INVALID_REQUEST"))
+    responses(
+        (status = 200, body = SessionDocument),
+        (status = 400, description = "INVALID_REQUEST"),
+        BodyRefusals,
+    )
 )]
 pub(super) async fn open(
     State(house): State<House>,
@@ -26,6 +32,7 @@ pub(super) async fn open(
     body: Body,
 ) -> Result<Json<SessionDocument>, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
+    let _place = house.place()?;
     let node = body::parse(&bytes)?;
     let mut fields = Fields::of(&node)?;
     let wallet: Option<AgentAddress> = fields.required("wallet_address");
@@ -47,7 +54,11 @@ pub(super) async fn open(
     path = "/api/external/session-nonce",
     tag = "sessions",
     request_body = SessionRequest,
-    responses((status = 200, body = SessionDocument), (status = 400, description = "INVALID_REQUEST"))
+    responses(
+        (status = 200, body = SessionDocument),
+        (status = 400, description = "INVALID_REQUEST"),
+        BodyRefusals,
+    )
 )]
 pub(super) async fn open_alias(
     state: State<House>,
@@ -55,15 +66,4 @@ pub(super) async fn open_alias(
     body: Body,
 ) -> Result<Json<SessionDocument>, Problem> {
     open(state, headers, body).await
-}
-
-/// A point in time in UTC, to the second.
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    time::OffsetDateTime::from_unix_timestamp(at.seconds())
-        .ok()
-        .and_then(|at| {
-            at.format(&time::format_description::well_known::Rfc3339)
-                .ok()
-        })
-        .unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 //! on facts read from it. Knows nothing of RPC, databases, clocks or wire formats.
 
 mod authorization;
+mod booking;
 mod confirmations;
 mod fact;
 mod key;
@@ -12,6 +13,7 @@ mod state;
 mod step;
 
 pub use authorization::{Authorization, TokenDomain};
+pub use booking::{Booking, DirectStage, PaymentWay, booking};
 pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     auth::{Signature, SponsorMessage, SponsorReference},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
-    payment::PaymentState,
-    store::{NewPayment, Payment, PaymentRefusal, PaymentWay},
+    payment::{PaymentState, PaymentWay},
+    store::{NewPayment, Payment, PaymentRefusal},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
 
@@ -65,6 +65,9 @@ pub enum BuyError {
     /// The authorization belongs to a direct call.
     #[error("the authorization belongs to {id}")]
     Replay { id: PurchaseId, state: PaymentState },
+    /// The authorization was settled on the chain already, and cannot be credited as asked.
+    #[error("the authorization is settled already")]
+    Settled,
     #[error(transparent)]
     Unavailable(Unavailable),
 }
@@ -88,7 +91,12 @@ impl Service {
                 self.drive_detached(id);
                 self.outcome(id, true, &request).await
             }
+            Ok(Taken::Arrived(id)) => {
+                self.drive_detached(id);
+                self.outcome(id, false, &request).await
+            }
             Ok(Taken::Known(payment)) => self.repeat(*payment, &request).await,
+            Err(PaymentProblem::Settled) => Err(BuyError::Settled),
             Err(PaymentProblem::Unavailable(unavailable)) => {
                 Err(BuyError::Unavailable(unavailable))
             }
@@ -133,30 +141,67 @@ impl Service {
         if let Some(known) = self.store().payment_by_key(&recovered.key()).await? {
             return Ok(Taken::Known(Box::new(known)));
         }
-        check_sponsor(request, &recovered)?;
         let mut look = self.first_look(&recovered).await?;
-        if let FirstLook::Unused { head } = look {
-            if self.check_quote(request).is_err() {
-                return Err(Reason::AmountMismatch.into());
-            }
-            let offers = self.purchase_offers(request.credits, request.network);
-            match_terms(&recovered, &offers, self.now(), 0)?;
-            look = self.check_funds(&recovered, head).await?;
-        }
-        let (credits, since_block) = match look {
-            FirstLook::Paid { since_block } => {
-                // The money is here: its amount counts, not the terms of today.
-                let credits = worth(recovered.asset, &recovered.payment.authorization);
-                let credits = credits.ok_or(Reason::AmountMismatch)?;
-                if recovered.payer() != request.wallet && credits != request.credits {
-                    return Err(Reason::SponsorSignatureInvalid.into());
+        if let FirstLook::Unused { since_block } = look {
+            look = match self.check_purchase(request, &recovered, since_block).await {
+                Ok(look) => look,
+                Err(problem) => {
+                    // The very same payment may have been sent, and settled, meanwhile.
+                    let known = self.store().payment_by_key(&recovered.key()).await?;
+                    return known
+                        .map(|known| Taken::Known(Box::new(known)))
+                        .ok_or(problem);
                 }
-                (credits, since_block)
+            };
+        }
+        match look {
+            FirstLook::Paid { since_block } => {
+                self.insert_arrived(request, recovered, since_block).await
             }
-            FirstLook::Unused { head } => (request.credits, head),
-        };
-        self.insert_purchase(request, recovered, credits, since_block)
-            .await
+            FirstLook::Unused { since_block } => {
+                self.insert_purchase(request, recovered, request.credits, since_block)
+                    .await
+            }
+        }
+    }
+
+    /// Everything that an unused authorization must be to buy what was asked for.
+    async fn check_purchase(
+        &self,
+        request: &BuyRequest,
+        recovered: &Recovered<'_>,
+        since_block: u64,
+    ) -> Result<FirstLook, PaymentProblem> {
+        check_sponsor(request, recovered)?;
+        if self.check_quote(request).is_err() {
+            return Err(Reason::AmountMismatch.into());
+        }
+        let offers = self.purchase_offers(request.credits, request.network);
+        match_terms(recovered, &offers, self.now(), 0)?;
+        self.check_funds(recovered, since_block).await
+    }
+
+    /// The money is here: its amount counts, not the terms of today. And since it is here, no
+    /// refusal may ask for it again.
+    async fn insert_arrived(
+        &self,
+        request: &BuyRequest,
+        recovered: Recovered<'_>,
+        since_block: u64,
+    ) -> Result<Taken, PaymentProblem> {
+        let credits = worth(recovered.asset, &recovered.payment.authorization);
+        let credits = credits.ok_or(PaymentProblem::Settled)?;
+        check_sponsor(request, &recovered).map_err(|_| PaymentProblem::Settled)?;
+        if recovered.payer() != request.wallet && credits != request.credits {
+            return Err(PaymentProblem::Settled);
+        }
+        let taken = self
+            .insert_purchase(request, recovered, credits, since_block)
+            .await?;
+        Ok(match taken {
+            Taken::New(id) => Taken::Arrived(id),
+            taken @ (Taken::Arrived(_) | Taken::Known(_)) => taken,
+        })
     }
 
     async fn insert_purchase(
@@ -291,6 +336,8 @@ impl Service {
 /// A payment that has its intent in the books.
 enum Taken {
     New(PurchaseId),
+    /// New here, but settled on the chain before: whoever read it there may have sent it.
+    Arrived(PurchaseId),
     Known(Box<Payment>),
 }
 

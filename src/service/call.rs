@@ -314,6 +314,9 @@ impl Service {
                     expected_message: verified.message.clone(),
                 })?;
         let timeout_ms = i64::try_from(action.timeout().as_millis()).unwrap_or(i64::MAX);
+        let deadline = now
+            .plus_millis(timeout_ms)
+            .plus_seconds(HOLD_MARGIN_SECONDS);
         Ok(NewHold {
             charge: ChargeId::from_random(random_id()?),
             wallet: call.caller.wallet,
@@ -326,9 +329,7 @@ impl Service {
             message: verified.message,
             signature: signature.to_bytes(),
             payload_hash: verified.payload.map_or([0; 32], |(_, hash)| hash),
-            deadline: now
-                .plus_millis(timeout_ms)
-                .plus_seconds(HOLD_MARGIN_SECONDS),
+            deadline,
             replay_until: session
                 .expires_at
                 .plus_seconds(self.settings().replay_seconds),

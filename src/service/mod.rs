@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `recover` (what a start and the workers
+//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recover` (what a start and the workers
 //! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
@@ -15,6 +15,7 @@ mod direct_call;
 mod payment_check;
 mod quote;
 mod recover;
+mod relay;
 mod run;
 mod session;
 mod settle;
@@ -22,6 +23,7 @@ mod unavailable;
 
 use std::{
     collections::{HashMap, HashSet},
+    future::Future,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -30,6 +32,7 @@ use std::{
 use alloy::primitives::Address;
 use lru::LruCache;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
 pub use buy::{BuyAnswer, BuyError, BuyRequest, Purchase};
 pub use call::{Binding, CallAnswer, CallError, SignatureProblem, SignedCall};
@@ -89,6 +92,8 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// How far the last round of the reconciler came.
+    reconciled: Mutex<Option<PurchaseId>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -101,6 +106,7 @@ impl Service {
             pay_tos: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            reconciled: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))
@@ -120,6 +126,17 @@ impl Service {
     #[must_use]
     pub fn tasks(&self) -> &TaskTracker {
         &self.0.tasks
+    }
+
+    /// Runs `work` where a client that hangs up cannot stop it.
+    ///
+    /// # Errors
+    /// When the work panicked.
+    pub async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        self.0.tasks.spawn(work.in_current_span()).await
     }
 
     /// Tells the tasks that drive payments to stop after their present step. What they leave open
@@ -142,7 +159,7 @@ impl Service {
     pub async fn check_ready(&self) -> Result<(), Unavailable> {
         self.store().check().await?;
         for network in self.networks() {
-            network.verify_chain_id().await?;
+            network.check_live().await?;
         }
         Ok(())
     }

@@ -53,6 +53,8 @@ pub enum Reason {
 #[derive(Debug)]
 pub enum PaymentProblem {
     Refused(Reason),
+    /// The authorization is settled on the chain, and the request cannot have it credited as it asks.
+    Settled,
     Unavailable(Unavailable),
 }
 
@@ -100,7 +102,7 @@ impl Recovered<'_> {
 /// What the chain says of an authorization that nobody here has seen before.
 pub(super) enum FirstLook {
     Unused {
-        head: u64,
+        since_block: u64,
     },
     /// Somebody settled it already, to an address of ours.
     Paid {
@@ -178,27 +180,24 @@ impl Service {
         if !self.is_pay_to(recovered.network.id(), terms.to) {
             return Err(Reason::RecipientMismatch.into());
         }
-        let head = recovered.network.head_block().await?;
         let token = recovered.asset.token;
-        let look = || {
-            recovered
-                .network
-                .authorization_fact(token, terms, None, None)
+        let ask = || {
+            let network = recovered.network;
+            network.authorization_fact(token, terms, None, None)
         };
-        let mut fact = look().await?;
+        let mut look = ask().await?;
         for _ in 0..UNEXPLAINED_LOOKS {
-            if fact != AuthorizationFact::Unexplained {
+            if look.fact != AuthorizationFact::Unexplained {
                 break;
             }
             // A node may know a block's state before it can find the block's logs.
             sleep(UNEXPLAINED_PAUSE).await;
-            fact = look().await?;
+            look = ask().await?;
         }
-        match fact {
-            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { head }),
-            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid {
-                since_block: at.block,
-            }),
+        let since_block = look.since_block;
+        match look.fact {
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
+            AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
@@ -211,20 +210,22 @@ impl Service {
             .is_some_and(|known| known.contains(&address))
     }
 
-    /// Whether an authorization that was unused at `head` can be settled. One that was used up
+    /// Whether an authorization that was unused can be settled. One that was used up
     /// since, by a stranger or an equal request, is looked at again rather than refused.
     pub(super) async fn check_funds(
         &self,
         recovered: &Recovered<'_>,
-        head: u64,
+        since_block: u64,
     ) -> Result<FirstLook, PaymentProblem> {
         match self.check_settlement(recovered).await {
-            Ok(()) => Ok(FirstLook::Unused { head }),
+            Ok(()) => Ok(FirstLook::Unused { since_block }),
             Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
                 FirstLook::Unused { .. } => Err(reason.into()),
                 paid @ FirstLook::Paid { .. } => Ok(paid),
             },
-            Err(problem @ PaymentProblem::Unavailable(_)) => Err(problem),
+            Err(problem @ (PaymentProblem::Unavailable(_) | PaymentProblem::Settled)) => {
+                Err(problem)
+            }
         }
     }
 
@@ -316,14 +317,6 @@ fn is_signed(terms: &Authorization, domain: &TokenDomain, signature: &Signature)
 }
 
 impl Reason {
-    /// Whether a code says that a signature was not the one that was called for.
-    #[must_use]
-    pub fn is_bad_signature(code: &str) -> bool {
-        [Self::InvalidSignature, Self::SponsorSignatureInvalid]
-            .iter()
-            .any(|reason| reason.as_str() == code)
-    }
-
     /// The code that x402's documents give it where they have one.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,21 +1,44 @@
 //! What a start does before the first request, and the workers ever after.
 
+use alloy::primitives::B256;
 use thiserror::Error;
+use tokio::task::JoinSet;
 
 use super::{
     Service, Unavailable, locked,
     settle::{Progress, waits},
 };
-use crate::{base::AgentAddress, chain::ChainError};
+use crate::{
+    base::{AgentAddress, NetworkId, PurchaseId},
+    chain::{Asset, ChainError, DomainError, Network},
+};
 
 /// Payments and transactions that one round of the reconciler takes.
 const ROUND_MAX: u32 = 200;
+/// Payments that are looked at side by side.
+const AT_ONCE: usize = 8;
+/// Steps of one payment in one round.
+const STEPS_MAX: u32 = 8;
+/// Commands of one sweep.
+const SWEEPS_MAX: u32 = 200;
 
 /// Why the service must not start. Each message tells the operator what to do.
 #[derive(Debug, Error)]
 pub enum StartError {
     #[error("{0}")]
     WrongChain(ChainError),
+    /// Domain separators, as EIP-712 computes them.
+    #[error(
+        "network {network}: the asset {} at {} has the DOMAIN_SEPARATOR {found}; its configured \
+         eip712_name {:?} and eip712_version {:?} give {configured}: no payment in it could succeed",
+        .asset.symbol, .asset.token, .asset.eip712_name, .asset.eip712_version
+    )]
+    WrongDomain {
+        network: NetworkId,
+        asset: Box<Asset>,
+        configured: B256,
+        found: B256,
+    },
     #[error(
         "keys.directory holds another session key (id {found}) than this database was written with \
          (id {stored}): restore the key, or point database.url at the database that it belongs to"
@@ -42,7 +65,7 @@ impl Service {
             let all = all.into_iter().map(AgentAddress::address).collect();
             locked(&self.0.pay_tos).insert(network.id(), all);
             match network.verify_chain_id().await {
-                Ok(()) => {}
+                Ok(()) => check_domains(network).await?,
                 Err(error @ ChainError::WrongChain { .. }) => {
                     return Err(StartError::WrongChain(error));
                 }
@@ -52,7 +75,7 @@ impl Service {
         }
         let voided = self.store().void_orphans(None, self.now()).await;
         let voided = voided.map_err(Unavailable::from)?;
-        let abandoned = self.store().abandon_direct_calls(None, self.now()).await;
+        let abandoned = self.store().abandon_direct_calls(self.now()).await;
         let abandoned = abandoned.map_err(Unavailable::from)?;
         if !voided.is_empty() || abandoned > 0 {
             tracing::warn!(
@@ -92,30 +115,38 @@ impl Service {
     /// next round.
     pub async fn reconcile(&self) -> Result<(), Unavailable> {
         for network in self.networks() {
-            let chain_id = network.id().chain_id();
-            for open in self.store().open_transactions(chain_id, ROUND_MAX).await? {
-                if let Err(error) = self.tend(network, &open).await {
-                    tracing::warn!(network = %network.id(), %error, "a transaction waits");
-                    break;
-                }
-            }
+            self.tend_all(network, ROUND_MAX).await?;
         }
-        for id in self.store().open_payments(self.now(), ROUND_MAX).await? {
-            if locked(&self.0.driven).contains(&id) {
-                continue;
+        let after = *locked(&self.0.reconciled);
+        let open = self
+            .store()
+            .open_payments(after, self.now(), ROUND_MAX)
+            .await?;
+        // The next round goes on from here, so that stuck payments never hide the others.
+        *locked(&self.0.reconciled) = open.last().copied();
+        for some in open.chunks(AT_ONCE) {
+            let mut looks = JoinSet::new();
+            for &id in some {
+                let service = self.clone();
+                looks.spawn(async move { service.look_at(id).await });
             }
-            while !self.stopping() {
-                match self.advance(id).await {
-                    Ok(Progress::Moved) => {}
-                    Ok(Progress::Settled | Progress::Waiting) => break,
-                    Err(error) => {
-                        waits(id, &error);
-                        break;
-                    }
-                }
-            }
+            looks.join_all().await;
         }
         Ok(())
+    }
+
+    /// A few steps of one payment, unless a task drives it.
+    async fn look_at(&self, id: PurchaseId) {
+        if locked(&self.0.driven).contains(&id) {
+            return;
+        }
+        for _ in 0..STEPS_MAX {
+            match self.advance(id).await {
+                Ok(Progress::Moved) if !self.stopping() => {}
+                Ok(_) => return,
+                Err(error) => return waits(id, &error),
+            }
+        }
     }
 
     /// Voids holds whose deadline is over, expires grants and drops replies whose time is over.
@@ -128,6 +159,36 @@ impl Service {
         if !voided.is_empty() {
             tracing::warn!(voided = voided.len(), "holds outlived their deadline");
         }
-        Ok(self.store().sweep(now).await?)
+        let abandoned = self.store().abandon_overdue_calls(now).await?;
+        if abandoned > 0 {
+            tracing::warn!(abandoned, "paid calls outlived their deadline");
+        }
+        for _ in 0..SWEEPS_MAX {
+            if !self.store().sweep(now).await? {
+                break;
+            }
+        }
+        Ok(())
     }
+}
+
+/// Makes sure that payments in each asset are signed for what the token checks.
+async fn check_domains(network: &Network) -> Result<(), StartError> {
+    for asset in network.assets() {
+        match network.check_domain(asset).await {
+            Ok(()) => {}
+            Err(DomainError::Mismatch { configured, found }) => {
+                return Err(StartError::WrongDomain {
+                    network: network.id(),
+                    asset: Box::new(asset.clone()),
+                    configured,
+                    found,
+                });
+            }
+            Err(DomainError::Chain(error)) => {
+                tracing::warn!(network = %network.id(), asset = asset.symbol, %error, "the token's domain is not checked");
+            }
+        }
+    }
+    Ok(())
 }

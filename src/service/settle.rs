@@ -3,17 +3,16 @@
 //! Any number of tasks and processes may drive one payment: each step is conditional on the state
 //! in the books, and the transaction to send is signed once.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing::Instrument;
 
-use super::{Reason, Service, Unavailable, locked};
+use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
-    chain::{Broadcast, ChainError, Network, SimulationError},
+    chain::{ChainError, Network, SimulationError},
     payment::{AuthorizationFact, Failure, PaymentState, Step, next_step},
-    store::{CreditPayment, GiveUp, OpenTransaction, Payment, SignedTransaction, StoreSettlement},
+    store::{CreditPayment, GiveUp, Payment, StoreSettlement},
 };
 
 /// How long after a look the next one comes: soon at first, then less and less often.
@@ -97,6 +96,10 @@ impl Service {
                 self.give_up(id, PaymentState::Failed, reason).await
             }
             Some(Step::Expire) => {
+                if let Some(open) = self.store().open_transaction(id).await? {
+                    // Whether it was mined, and failed, tells whose fault it is.
+                    self.tend(network, &open).await?;
+                }
                 self.give_up(id, PaymentState::Expired, Reason::Expired)
                     .await
             }
@@ -153,23 +156,18 @@ impl Service {
         if self.store().settlement_attempts(*id).await? >= ATTEMPTS_MAX {
             return Ok(Progress::Waiting);
         }
-        let fees = network.fees().await?;
-        let nonces = network.relayer_nonces().await?;
+        let fees = network.gas_price().await?.fees;
+        network.check_relayer_balance(fees, gas_limit).await?;
+        let chain_nonce = network.next_nonce(network.relayer_address()).await?;
         let (relayer, token) = (network.clone(), asset.token);
         let (terms, signature) = (terms.clone(), signature.clone());
         let settlement = StoreSettlement {
             payment: *id,
             chain_id: network.id().chain_id(),
             relayer: network.relayer_address(),
-            mined_nonce: nonces.latest,
-            chain_nonce: nonces.pending,
+            chain_nonce,
             sign: Box::new(move |nonce| {
-                let signed =
-                    relayer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit);
-                SignedTransaction {
-                    raw: signed.raw,
-                    hash: signed.hash,
-                }
+                to_store(relayer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit))
             }),
             now: self.now(),
         };
@@ -196,34 +194,6 @@ impl Service {
         }
     }
 
-    /// Sends an open transaction again, or closes it once its account nonce is used up. Every
-    /// account nonce has to be used, also when its payment was settled by somebody else: the
-    /// relayer's later transactions wait for it.
-    pub(super) async fn tend(
-        &self,
-        network: &Network,
-        open: &OpenTransaction,
-    ) -> Result<(), Unavailable> {
-        if open.account_nonce < network.relayer_nonces().await?.latest {
-            self.store().close_transaction(open).await?;
-        } else {
-            self.broadcast(network, &open.signed).await;
-        }
-        Ok(())
-    }
-
-    /// Whatever a node answers to a broadcast is a hint: the facts decide.
-    async fn broadcast(&self, network: &Network, signed: &SignedTransaction) {
-        match network.broadcast(&signed.raw).await {
-            Broadcast::Accepted | Broadcast::AlreadyKnown => {}
-            answer @ (Broadcast::NonceTooLow
-            | Broadcast::Rejected { .. }
-            | Broadcast::Unknown { .. }) => {
-                tracing::warn!(hash = %signed.hash, ?answer, "a broadcast was not taken");
-            }
-        }
-    }
-
     /// Waits until `done` holds of the payment's state, or the time is over, and returns the
     /// payment as it is then.
     pub(super) async fn wait_for(
@@ -245,28 +215,18 @@ impl Service {
             drop(timeout_at(look_again, change).await);
         }
     }
-
-    /// Runs `work` where a client that hangs up cannot stop it.
-    ///
-    /// # Errors
-    /// When the work panicked.
-    pub async fn detached<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, tokio::task::JoinError> {
-        self.0.tasks.spawn(work.in_current_span()).await
-    }
 }
 
 async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact, ChainError> {
-    network
+    let look = network
         .authorization_fact(
             payment.asset.token,
             &payment.terms,
             Some(payment.since_block),
             payment.transaction,
         )
-        .await
+        .await?;
+    Ok(look.fact)
 }
 
 /// Nothing is lost: the state is durable and the payment is looked at again.

@@ -1,7 +1,10 @@
 //! What the store is asked and answers about calls that are paid one by one.
 
 use super::CallReply;
-use crate::base::{PurchaseId, Slug, Timestamp};
+use crate::{
+    base::{PurchaseId, Slug, Timestamp},
+    payment::DirectStage,
+};
 
 /// The call that a direct payment pays for.
 #[derive(Clone, Debug)]
@@ -14,21 +17,10 @@ pub struct NewDirectCall {
     pub request_hash: [u8; 32],
     /// The payer sent x402's `payment-identifier` extension, which the hash covers.
     pub identified: bool,
+    /// When a call that is not at its end was surely broken off.
+    pub deadline: Timestamp,
     /// Until when the reply is kept.
     pub replay_until: Timestamp,
-}
-
-/// Where a direct call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DirectStage {
-    /// The payment settles first.
-    Waiting,
-    Running,
-    Done,
-    Failed,
-    TimedOut,
-    /// A crash broke it off.
-    Abandoned,
 }
 
 /// A direct call as it stands.
@@ -47,30 +39,4 @@ pub struct FinishDirectCall {
     pub payment: PurchaseId,
     pub reply: CallReply,
     pub now: Timestamp,
-}
-
-impl DirectStage {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Waiting,
-            Self::Running,
-            Self::Done,
-            Self::Failed,
-            Self::TimedOut,
-            Self::Abandoned,
-        ]
-        .into_iter()
-        .find(|stage| stage.as_str() == text)
-    }
 }

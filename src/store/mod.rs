@@ -1,11 +1,11 @@
 //! The books on disk: all SQL, rows to domain and back.
 //!
-//! Owns durability. Every change is a [`Command`] that a single writer takes from a queue, executes
+//! Owns durability. Every change is a `Command` that a single writer takes from a queue, executes
 //! together with its neighbours and commits once, before anyone is answered (group commit); reads go
 //! to a pool beside it. Decisions come from the pure floors; nothing here knows HTTP, chains or the
 //! meaning of a payment. Amounts are integer units throughout.
 //!
-//! SQLite is the one backend so far: it lives in [`sqlite`], behind the methods of [`Store`].
+//! SQLite is the one backend so far: it lives in `sqlite`, behind the methods of [`Store`].
 
 mod calls;
 mod direct;
@@ -16,16 +16,17 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
+use alloy::primitives::B256;
 use tokio::{sync::Notify, task::JoinHandle};
 
 pub use calls::{
     Balance, CallReply, FinishCall, HoldRefusal, NewHold, Promotion, ReplyKind, StoredCall,
 };
-pub use direct::{DirectCall, DirectStage, FinishDirectCall, NewDirectCall};
+pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use payments::{
-    CreditPayment, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal, PaymentWay,
-    SignedTransaction, StoreSettlement,
+    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal,
+    ReplaceTransaction, SignedTransaction, StoreSettlement,
 };
 
 use crate::{
@@ -166,11 +167,12 @@ impl Store {
         sqlite::reads::balance(self.backend.readers(), wallet).await
     }
 
-    /// Expires what is due and unallocated, and deletes stored replies whose time is over.
+    /// Expires what is due and unallocated, and deletes stored replies whose time is over. Takes a
+    /// bounded number; true when there may be more.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn sweep(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn sweep(&self, now: Timestamp) -> Result<bool, StoreError> {
         self.queue.submit(sqlite::Sweep { now }).await
     }
 
@@ -237,13 +239,46 @@ impl Store {
         self.queue.submit(sqlite::ReopenPayment { id, now }).await
     }
 
-    /// Closes a relayer transaction: it was mined, or its account nonce was taken by another.
+    /// Stores other bytes for an open transaction and keeps the old ones on record. False when it
+    /// was closed or replaced meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing was signed that anyone could send.
+    pub async fn replace_transaction(
+        &self,
+        replacement: ReplaceTransaction,
+    ) -> Result<bool, StoreError> {
+        self.queue.submit(replacement).await
+    }
+
+    /// Stores a transaction for an account nonce that the chain waits for; one that was closed is
+    /// opened again instead. Answers what to broadcast: `None` when an open one has the nonce.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing was signed that anyone could send.
+    pub async fn fill_nonce(
+        &self,
+        fill: FillNonce,
+    ) -> Result<Option<SignedTransaction>, StoreError> {
+        self.queue.submit(fill).await
+    }
+
+    /// The hashes of what was signed with a transaction's account nonce before its present bytes,
+    /// in no order.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn replaced_hashes(&self, open: &OpenTransaction) -> Result<Vec<B256>, StoreError> {
+        sqlite::reads::replaced_hashes(self.backend.readers(), open).await
+    }
+
+    /// Closes a relayer transaction: its account nonce was used at a confirmed block.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn close_transaction(&self, transaction: &OpenTransaction) -> Result<(), StoreError> {
         self.queue
-            .submit(sqlite::CloseTransaction::of(transaction))
+            .submit(sqlite::CloseTransaction(transaction.clone()))
             .await
     }
 
@@ -259,17 +294,18 @@ impl Store {
         sqlite::reads::payment_by_key(self.backend.readers(), key).await
     }
 
-    /// Payments that the chain has still to decide, oldest first, at most `limit`; a refused one
-    /// once its authorization has run out.
+    /// Payments that the chain has still to decide, a refused one once its authorization has run
+    /// out: at most `limit` after the id `after`, in the order of their ids.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn open_payments(
         &self,
+        after: Option<PurchaseId>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<PurchaseId>, StoreError> {
-        sqlite::reads::open_payments(self.backend.readers(), now, limit).await
+        sqlite::reads::open_payments(self.backend.readers(), after, now, limit).await
     }
 
     /// Relayer transactions that may still be mined, in the order of their account nonces.
@@ -335,19 +371,43 @@ impl Store {
         answer
     }
 
-    /// Ends the direct calls whose payers will never see a result: all that a crash broke off when
-    /// `only` is `None`, as a process does when it starts. Returns how many there were.
+    /// Ends the direct calls that a dead process left. Returns how many there were.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn abandon_direct_calls(
+    pub async fn abandon_direct_calls(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.abandon(sqlite::Abandon::All, now).await
+    }
+
+    /// Ends the direct calls that are past their deadline. Returns how many there were.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn abandon_overdue_calls(&self, now: Timestamp) -> Result<usize, StoreError> {
+        self.abandon(sqlite::Abandon::Overdue, now).await
+    }
+
+    /// Ends a direct call whose payer is sent away before it settled, unless the payer can come
+    /// back for its output.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn abandon_direct_call(
         &self,
-        only: Option<PurchaseId>,
+        id: PurchaseId,
         now: Timestamp,
-    ) -> Result<usize, StoreError> {
-        self.queue
-            .submit(sqlite::AbandonDirectCalls { only, now })
-            .await
+    ) -> Result<(), StoreError> {
+        self.abandon(sqlite::Abandon::One(id), now).await?;
+        Ok(())
+    }
+
+    async fn abandon(&self, which: sqlite::Abandon, now: Timestamp) -> Result<usize, StoreError> {
+        let answer = self
+            .queue
+            .submit(sqlite::AbandonDirectCalls { which, now })
+            .await;
+        self.payments_changed.notify_waiters();
+        answer
     }
 
     /// Whether a payer's last settlement failed after its tool had run.

@@ -6,15 +6,8 @@ use alloy::primitives::{Address, B256};
 
 use crate::{
     base::{AgentAddress, AssetId, Credits, PurchaseId, Timestamp},
-    payment::{Authorization, PaymentKey, PaymentState},
+    payment::{Authorization, PaymentKey, PaymentState, PaymentWay},
 };
-
-/// What a payment is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PaymentWay {
-    Purchase,
-    Direct,
-}
 
 /// A payment as it stands.
 #[derive(Clone)]
@@ -54,7 +47,7 @@ pub struct NewPayment {
 pub enum PaymentRefusal {
     /// The authorization belongs to this payment already.
     Known(Box<Payment>),
-    /// The payer has another direct call that is not settled.
+    /// The payer has another direct call that is not settled, or too many payments that are not.
     PayerBusy,
     /// The payer's settlement failed after a tool had run.
     PayerBarred,
@@ -74,14 +67,30 @@ pub struct StoreSettlement {
     pub payment: PurchaseId,
     pub chain_id: u64,
     pub relayer: Address,
-    /// The relayer's next account nonce as the newest block has it. A transaction that was mined
-    /// at or above it is mined no more: a reorganization undid its block.
-    pub mined_nonce: u64,
-    /// The relayer's next account nonce as the chain sees it.
+    /// The relayer's next account nonce after the newest block.
     pub chain_nonce: u64,
     /// Signs the settlement with the account nonce it is given. Pure computation: it runs inside the
     /// transaction that reserves the nonce.
     pub sign: Box<dyn Fn(u64) -> SignedTransaction + Send + Sync>,
+    pub now: Timestamp,
+}
+
+/// Bytes to take the place of those of an open transaction: the same at other fees.
+#[derive(Clone, Debug)]
+pub struct ReplaceTransaction {
+    pub open: OpenTransaction,
+    pub signed: SignedTransaction,
+    pub now: Timestamp,
+}
+
+/// A transaction for an account nonce that the chain waits for and no open transaction has.
+#[derive(Clone, Debug)]
+pub struct FillNonce {
+    pub chain_id: u64,
+    pub relayer: Address,
+    pub account_nonce: u64,
+    /// Moves nothing.
+    pub filler: SignedTransaction,
     pub now: Timestamp,
 }
 
@@ -110,8 +119,12 @@ pub struct OpenTransaction {
     pub chain_id: u64,
     pub relayer: Address,
     pub account_nonce: u64,
-    pub payment: PurchaseId,
+    /// None when it only uses its account nonce up.
+    pub payment: Option<PurchaseId>,
+    /// The bytes that were signed last.
     pub signed: SignedTransaction,
+    pub signed_at: Timestamp,
+    pub created_at: Timestamp,
 }
 
 impl Payment {
@@ -133,21 +146,6 @@ fn key(asset: AssetId, terms: &Authorization) -> PaymentKey {
         asset,
         from: terms.from,
         nonce: terms.nonce,
-    }
-}
-
-impl PaymentWay {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Purchase => "purchase",
-            Self::Direct => "direct",
-        }
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        [Self::Purchase, Self::Direct]
-            .into_iter()
-            .find(|way| way.as_str() == text)
     }
 }
 

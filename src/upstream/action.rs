@@ -59,7 +59,7 @@ pub struct Action {
     schema: Schema,
 }
 
-/// Why an action cannot be offered. Each completes the sentence "<key> …".
+/// Why an action cannot be offered. Each completes the sentence that begins with the key.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ActionError {
     #[error("is longer than {DESCRIPTION_BYTES_MAX} bytes")]

@@ -27,7 +27,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The longest query that servers can be expected to take.
 const QUERY_BYTES_MAX: usize = 8_192;
 /// How much of a failure's body is kept.
-const FAILURE_BYTES_MAX: usize = 16_384;
+const FAILURE_BYTES_MAX: usize = 4_096;
 const CONTENT_TYPE_BYTES_MAX: usize = 128;
 /// Kept below the usual idle limits of servers, so that a call seldom meets a closing connection.
 const IDLE_CONNECTION_LIMIT: Duration = Duration::from_secs(4);

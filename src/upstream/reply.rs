@@ -23,7 +23,7 @@ pub struct ToolReply {
 /// Why a tool's call is not a success. The charge is voided for every one of them.
 #[derive(Debug, Error)]
 pub enum ToolError {
-    /// The tool answered, but not 2xx. At most the first 16 KiB of its body.
+    /// The tool answered, but not 2xx. At most the first 4 KiB of its body.
     #[error("the tool answered with status {}", .0.status)]
     Status(ToolReply),
     #[error("the tool took longer than its time limit")]

@@ -559,6 +559,8 @@ fn a_relayer_without_gas_settles_once_it_has_some() {
         let reply = house.pay(&wallet, 100, &payment).await.expect(202);
         let id = &reply.json["purchase_id"];
         house.pay(&wallet, 100, &payment).await.expect(202);
+        // What could not be paid for is not even signed.
+        assert_eq!(house.relayed().await, []);
         house.chain.fund_gas(relayer).await.unwrap();
         house.becomes(id, "credited").await;
         assert_eq!(house.relayed().await.len(), 1);
@@ -605,5 +607,223 @@ fn a_payer_who_moves_its_funds_away_gets_nothing_and_may_come_again() {
         house.chain_dollars(&wallet, 100).await;
         house.becomes(id, "credited").await;
         arrived(&house, 100).await;
+    });
+}
+
+const GWEI: u64 = 1_000_000_000;
+
+#[test]
+fn a_settlement_that_fees_overtook_is_signed_again_under_its_account_nonce() {
+    run(async {
+        let (mut house, wallet, payment) = own_house(100).await;
+        house.chain.set_automine(false).await.unwrap();
+        let reply = house.pay(&wallet, 100, &payment).await.expect(202);
+        let id = &reply.json["purchase_id"];
+        let first = house.relayed().await;
+        house.chain.set_next_base_fee(20 * GWEI).await.unwrap();
+        house.chain.mine(1).await.unwrap();
+        assert_eq!(house.chain.succeeded(first[0].hash).await, None);
+
+        until("not signed again", async || house.relayed().await != first).await;
+        house.kill_9().await;
+        let second = house.relayed().await;
+        assert_eq!(second.len(), 1);
+        assert_eq!(house.replaced().await, [first[0].hash]);
+        let dropped = house
+            .chain
+            .rpc("anvil_dropTransaction", json!([second[0].hash]));
+        let _: Option<B256> = dropped.await.unwrap();
+        house.start().await;
+        until("not sent", async || house.chain.knows(second[0].hash).await).await;
+        house.chain.mine(1).await.unwrap();
+        let status = house.becomes(id, "credited").await;
+        same_hash(&status, second[0].hash);
+        assert_eq!(house.relayed().await, second);
+        arrived(&house, 100).await;
+
+        // The next one takes the next account nonce.
+        house.chain.set_automine(true).await.unwrap();
+        house.rich(100).await;
+        arrived(&house, 200).await;
+    });
+}
+
+#[test]
+fn a_settlement_that_was_replaced_may_be_the_one_that_is_mined() {
+    run(async {
+        let (mut house, wallet, payment) = own_house(100).await;
+        house.chain.set_automine(false).await.unwrap();
+        let reply = house.pay(&wallet, 100, &payment).await.expect(202);
+        let id = &reply.json["purchase_id"];
+        let first = house.relayed().await;
+        house.chain.set_next_base_fee(20 * GWEI).await.unwrap();
+        house.chain.mine(1).await.unwrap();
+        until("not signed again", async || house.relayed().await != first).await;
+
+        // A miner who had the first one only, while the service was away.
+        house.kill_9().await;
+        let second = house.relayed().await[0].hash;
+        let dropped = house.chain.rpc("anvil_dropTransaction", json!([second]));
+        let _: Option<B256> = dropped.await.unwrap();
+        house.chain.set_next_base_fee(1_000).await.unwrap();
+        let raw = format!("0x{}", hex::encode(&first[0].raw));
+        let sent = house.chain.rpc("eth_sendRawTransaction", json!([raw]));
+        let sent: B256 = sent.await.unwrap();
+        house.chain.mine(1).await.unwrap();
+        assert_eq!(house.chain.succeeded(sent).await, Some(true));
+        house.start().await;
+        let status = house.becomes(id, "credited").await;
+        same_hash(&status, first[0].hash);
+        arrived(&house, 100).await;
+        house.chain.set_automine(true).await.unwrap();
+        house.rich(100).await;
+        arrived(&house, 200).await;
+    });
+}
+
+#[test]
+fn while_gas_costs_more_than_the_operator_allows_nothing_is_signed() {
+    run(async {
+        let chain = Arc::new(Chain::own().await);
+        let setup = Setup::on(chain).with(SOON.0, SOON.1);
+        let cap = ("confirmations = 1", "confirmations = 1\nmax_fee_gwei = 10");
+        let house = House::with(setup.with(cap.0, cap.1)).await;
+        let (wallet, payment) = payer(&house, 100).await;
+        house.chain.set_next_base_fee(20 * GWEI).await.unwrap();
+        house.chain.mine(1).await.unwrap();
+        let reply = house.pay(&wallet, 100, &payment).await.expect(202);
+        let id = &reply.json["purchase_id"];
+        assert_eq!(house.relayed().await, []);
+        house.chain.set_next_base_fee(1_000).await.unwrap();
+        house.chain.mine(1).await.unwrap();
+        house.becomes(id, "credited").await;
+        arrived(&house, 100).await;
+    });
+}
+
+#[test]
+fn account_nonces_that_nothing_is_stored_for_are_filled() {
+    run(async {
+        let (house, proxy) = wired_house().await;
+        let (wallet, payment) = payer(&house, 100).await;
+        // A node that is wrong about the relayer.
+        proxy.fail("eth_getTransactionCount", Fault::Says("0x2"));
+        let reply = house.pay(&wallet, 100, &payment).await.expect(202);
+        let id = &reply.json["purchase_id"];
+        let stuck = house.relayed().await;
+        assert_eq!(stuck.len(), 1);
+        proxy.mend();
+        let status = house.becomes(id, "credited").await;
+        same_hash(&status, stuck[0].hash);
+        let relayed = house.relayed().await;
+        assert_eq!(relayed.len(), 3);
+        assert_eq!(relayed[2], stuck[0]);
+        let log = house.stderr();
+        assert!(log.contains("wait for account nonces"), "{log}");
+        arrived(&house, 100).await;
+    });
+}
+
+#[test]
+fn readiness_asks_the_node_each_time() {
+    run(async {
+        let (house, proxy) = wired_house().await;
+        house.get("/readyz").await.expect(200);
+        proxy.cut();
+        house.get("/readyz").await.problem(503, "UNAVAILABLE");
+        proxy.mend();
+        house.get("/readyz").await.expect(200);
+        proxy.fail("eth_chainId", Fault::Says("0x1"));
+        house.get("/readyz").await.problem(503, "UNAVAILABLE");
+        // What is on another chain now is asked nothing else.
+        let (wallet, payment) = payer(&house, 100).await;
+        let reply = house.pay(&wallet, 100, &payment).await;
+        reply.problem(503, "UNAVAILABLE");
+        proxy.mend();
+        house.get("/readyz").await.expect(200);
+        house.pay(&wallet, 100, &payment).await.expect(200);
+        arrived(&house, 100).await;
+    });
+}
+
+#[test]
+fn a_token_with_another_domain_refuses_the_start() {
+    run(async {
+        let setup = Setup::default();
+        let wrong = ("eip712_version = \"2\"", "eip712_version = \"1\"");
+        let house = House::prepare(setup.with(wrong.0, wrong.1)).await;
+        let (status, told) = house.refused().await;
+        assert!(!status.success());
+        for named in ["eip155:84532", "USDC", "\"1\"", "DOMAIN_SEPARATOR 0x"] {
+            assert!(told.contains(named), "{named} is not in {told}");
+        }
+    });
+}
+
+#[test]
+fn a_token_whose_node_is_away_does_not_refuse_the_start() {
+    run(async {
+        let chain = Chain::shared().await;
+        let proxy = Proxy::start(&chain).await;
+        proxy.fail("eth_call", Fault::Lost);
+        let setup = Setup::on(chain.clone()).with(SOON.0, SOON.1);
+        let house = House::with(setup.with(chain.rpc_url().as_str(), &proxy.url)).await;
+        assert!(house.stderr().contains("domain is not checked"));
+        proxy.mend();
+        house.rich(100).await;
+        arrived(&house, 100).await;
+    });
+}
+
+#[test]
+fn a_transaction_that_a_deep_reorganization_drops_is_sent_again() {
+    run(async {
+        let (house, wallet, payment) = own_house(100).await;
+        let (other, other_payment) = payer(&house, 100).await;
+        let snapshot = house.chain.snapshot().await.unwrap();
+        house.pay(&wallet, 100, &payment).await.expect(200);
+        let first = house.relayed().await;
+        until("not closed", async || house.open_relayed().await == 0).await;
+        house.chain.revert(snapshot).await.unwrap();
+        assert_eq!(house.received().await, U256::ZERO);
+
+        // Credited before, and to be paid again: all that comes later waits for it.
+        let reply = house.pay(&other, 100, &other_payment).await.expect(202);
+        house.becomes(&reply.json["purchase_id"], "credited").await;
+        let relayed = house.relayed().await;
+        assert_eq!(relayed.len(), 2);
+        assert_eq!(relayed[0], first[0]);
+        arrived(&house, 200).await;
+        until("not closed", async || house.open_relayed().await == 0).await;
+    });
+}
+
+#[test]
+fn a_transaction_of_a_former_relayer_is_followed_to_its_end() {
+    run(async {
+        let (mut house, wallet, payment) = own_house(100).await;
+        house.chain.set_automine(false).await.unwrap();
+        let reply = house.pay(&wallet, 100, &payment).await.expect(202);
+        let id = &reply.json["purchase_id"];
+        let hash = house.relayed().await[0].hash;
+        house.kill_9().await;
+        let dropped = house.chain.rpc("anvil_dropTransaction", json!([hash]));
+        let _: Option<B256> = dropped.await.unwrap();
+
+        // The new account has a history of its own.
+        std::fs::write(house.path("relayer.key"), "22".repeat(32)).unwrap();
+        let relayer = house.relayer();
+        house.chain.fund_gas(relayer).await.unwrap();
+        let set = house.chain.rpc("anvil_setNonce", json!([relayer, "0x9"]));
+        let () = set.await.unwrap();
+        house.start().await;
+        until("not sent", async || house.chain.knows(hash).await).await;
+        assert_eq!(house.open_relayed().await, 1);
+        house.chain.mine(1).await.unwrap();
+        let status = house.becomes(id, "credited").await;
+        same_hash(&status, hash);
+        house.chain.set_automine(true).await.unwrap();
+        house.rich(100).await;
+        arrived(&house, 200).await;
     });
 }

@@ -13,7 +13,7 @@ use crate::support::{
 /// A change to the usual configuration, and what the refusal must name.
 const REFUSED: [(&str, &str, &[&str]); 24] = [
     ("[limits]\n", "[limits]\nlimit = 1\n", &["limits.limit"]),
-    ("keys.directory", "key.directory", &["key:"]),
+    ("[purchase]\n", "[purchases]\n", &["purchases:"]),
     (
         "[purchase]\n",
         "[purchase]\nstep = 100\n",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Books, Call, Chain, Fault, House, Payment, Proxy, Reply, Request, Setup, Wallet, now, run,
+    until,
 };
 
 const SOON: (&str, &str) = ("settle_wait_seconds = 20", "settle_wait_seconds = 1");
@@ -532,8 +533,12 @@ fn money_that_arrives_for_a_call_that_failed_becomes_credits() {
         assert_eq!(house.books().await.cash(), 0);
         // Nobody but the payer can do this: the authorization was never broadcast.
         house.chain.front_run(&payment).await;
-        let reply = house.pay(&wallet, 100, &payment).await.expect(200);
-        assert_eq!(reply.json["credits_purchased"], 3);
+        until("it is not mined", async || {
+            house.received().await == payment.amount()
+        })
+        .await;
+        let reply = house.pay(&wallet, 100, &payment).await;
+        assert_eq!(reply.expect(200).json["credits_purchased"], 3);
         assert_eq!(settled(&house).await.units(&wallet), 30_000);
         house.send(&call).await.problem(409, REPLAY);
     });

@@ -135,6 +135,7 @@ fn the_api_describes_itself() {
             let pointer = reference.split('"').next().unwrap();
             assert!(reply.json.pointer(pointer).is_some(), "{pointer}");
         }
+        check_posts(&reply.json);
         let docs = house.get("/docs/").await.expect(200);
         assert!(
             docs.header("content-type")
@@ -145,6 +146,43 @@ fn the_api_describes_itself() {
         let docs = house.get("/docs").await.expect(200);
         assert!(docs.text().contains("<html"), "{}", docs.text());
     });
+}
+
+/// What every request with a body may meet, and what a call may bring and be answered.
+fn check_posts(api: &Value) {
+    for (path, item) in api["paths"].as_object().unwrap() {
+        let Some(post) = item.get("post") else {
+            continue;
+        };
+        let session = path.contains("session");
+        for status in ["400", "408", "413", "415", "429", "503"] {
+            let listed = post["responses"].get(status).is_some();
+            assert_eq!(listed, !(session && status == "429"), "{path} {status}");
+        }
+        let pays = path.ends_with("/purchase") || path.ends_with("/invoke");
+        let parameters = post["parameters"].as_array();
+        let header = parameters.into_iter().flatten().any(|parameter| {
+            parameter["name"] == "PAYMENT-SIGNATURE"
+                && parameter["in"] == "header"
+                && parameter["required"] == false
+        });
+        assert_eq!(header, pays, "{path}");
+        let schema = |status: &str| {
+            let response = post["responses"].get(status)?;
+            let reference = response["content"]["application/json"]["schema"]["$ref"].as_str()?;
+            api.pointer(reference.strip_prefix('#')?)
+        };
+        if pays {
+            let document = schema("202").unwrap();
+            assert!(document["properties"].get("status_url").is_some(), "{path}");
+        }
+        if path.ends_with("/invoke") {
+            let answers = schema("200").unwrap()["oneOf"].to_string();
+            for document in ["/CallDocument\"", "/PaidCallDocument\""] {
+                assert!(answers.contains(document), "{path}: {answers}");
+            }
+        }
+    }
 }
 
 #[test]

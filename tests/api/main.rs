@@ -18,6 +18,7 @@ mod crash;
 mod direct;
 mod failures;
 mod http;
+mod limits;
 mod payments;
 mod prices;
 mod purchase;

@@ -1,7 +1,7 @@
 //! The command line (docs/PROTOCOL.md section 5): what each command is called, takes and answers.
 //!
-//! The client's commands stand in one file each. All of them end in [`outcome::Done`] or
-//! [`outcome::Failed`], which are told here and nowhere else: in words, or as one JSON document
+//! The client's commands stand in one file each. All of them end in `outcome::Done` or
+//! `outcome::Failed`, which are told here and nowhere else: in words, or as one JSON document
 //! on standard output. Exit status: 0 done, 1 refused, 2 bad usage, 3 cannot reach the service.
 
 mod balance;

@@ -19,13 +19,15 @@ const QUOTE_SECONDS_MAX: i64 = 3_600;
 const PURCHASE_CREDITS_MAX: i64 = 1_000_000_000;
 const KIB: usize = 1_024;
 const MIB: usize = 1_024 * KIB;
+/// The most requests or connections at one time.
+const AT_ONCE_MAX: usize = 65_536;
 
 /// A whole, checked configuration.
 #[derive(Debug)]
 pub struct Config {
     pub server: Server,
-    /// `sqlite://…`.
-    pub database_url: String,
+    /// The SQLite file.
+    pub database_file: PathBuf,
     pub keys_directory: PathBuf,
     pub session: Session,
     pub purchase: Purchase,
@@ -70,10 +72,15 @@ pub struct Limits {
     pub response_bytes_max: usize,
     /// All stored replies together.
     pub stored_replies_bytes_max: u64,
-    /// For each peer.
+    /// For each client.
     pub failed_signatures_per_minute: u32,
     /// Requests at work at one time.
     pub in_flight_max: usize,
+    /// Those of them that bring a payment.
+    pub payments_in_flight_max: usize,
+    pub connections_max: usize,
+    /// Trusted proxies have no such bound.
+    pub connections_per_peer_max: usize,
 }
 
 impl TryFrom<raw::Raw> for Config {
@@ -82,7 +89,7 @@ impl TryFrom<raw::Raw> for Config {
     fn try_from(raw: raw::Raw) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
         let server = server::server(&raw.server, &mut problems);
-        let database_url = server::database_url(raw.database, &mut problems);
+        let database_file = server::database_file(&raw.database, &mut problems);
         let keys_directory = raw.keys.directory;
         if keys_directory.as_os_str().is_empty() {
             problems.add("keys.directory", "names no directory");
@@ -96,7 +103,7 @@ impl TryFrom<raw::Raw> for Config {
         let whole = || {
             Some(Self {
                 server: server?,
-                database_url,
+                database_file,
                 keys_directory,
                 session,
                 purchase: purchase?,
@@ -178,27 +185,36 @@ fn purchase(raw: &raw::Purchase, problems: &mut Problems) -> Option<Purchase> {
 }
 
 fn limits(raw: &raw::Limits, problems: &mut Problems) -> Limits {
+    let request_bytes_max = problems.within(
+        "limits.request_bytes_max",
+        raw.request_bytes_max,
+        (KIB, 16 * MIB),
+    );
+    let response_bytes_max = problems.within(
+        "limits.response_bytes_max",
+        raw.response_bytes_max,
+        (KIB, 16 * MIB),
+    );
+    let stored_replies_bytes_max = problems.within(
+        "limits.stored_replies_bytes_max",
+        raw.stored_replies_bytes_max,
+        (MIB as u64, 1 << 40),
+    );
+    let failed_signatures_per_minute = problems.within(
+        "limits.failed_signatures_per_minute",
+        raw.failed_signatures_per_minute,
+        (1, 1_000_000),
+    );
+    let mut at_once =
+        |name: &str, count| problems.within(format_args!("limits.{name}"), count, (1, AT_ONCE_MAX));
     Limits {
-        request_bytes_max: problems.within(
-            "limits.request_bytes_max",
-            raw.request_bytes_max,
-            (KIB, 16 * MIB),
-        ),
-        response_bytes_max: problems.within(
-            "limits.response_bytes_max",
-            raw.response_bytes_max,
-            (KIB, 16 * MIB),
-        ),
-        stored_replies_bytes_max: problems.within(
-            "limits.stored_replies_bytes_max",
-            raw.stored_replies_bytes_max,
-            (MIB as u64, 1 << 40),
-        ),
-        failed_signatures_per_minute: problems.within(
-            "limits.failed_signatures_per_minute",
-            raw.failed_signatures_per_minute,
-            (1, 1_000_000),
-        ),
-        in_flight_max: problems.within("limits.in_flight_max", raw.in_flight_max, (1, 65_536)),
+        request_bytes_max,
+        response_bytes_max,
+        stored_replies_bytes_max,
+        failed_signatures_per_minute,
+        in_flight_max: at_once("in_flight_max", raw.in_flight_max),
+        payments_in_flight_max: at_once("payments_in_flight_max", raw.payments_in_flight_max),
+        connections_max: at_once("connections_max", raw.connections_max),
+        connections_per_peer_max: at_once("connections_per_peer_max", raw.connections_per_peer_max),
     }
 }

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, with overrides from the environment.
 //!
 //! Owns the names of the keys, their defaults and bounds, and the messages that tell an operator
-//! what to mend. Two layers: [`raw`] is the file as it is written, [`Config`] is what the service
+//! what to mend. Two layers: `raw` is the file as it is written, [`Config`] is what the service
 //! runs on, already checked. `docs/CONFIGURATION.md` is the reference; a test keeps it true.
 
 mod domain;

@@ -15,6 +15,8 @@ use crate::{
 const ASSETS_MAX: usize = 8;
 const RPC_URLS_MAX: usize = 8;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
+const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
+const WEI_PER_GWEI: u128 = 1_000_000_000;
 const DECIMALS: (u64, u64) = (6, 18);
 
 /// A chain that credits are bought on.
@@ -28,6 +30,8 @@ pub struct Network {
     pub pay_to: Address,
     /// The key that pays gas for settlement by this service itself.
     pub relayer_key_file: PathBuf,
+    /// The most that a settlement offers for a unit of gas, in wei.
+    pub max_fee_per_gas: u128,
     /// At least one.
     pub assets: Vec<Asset>,
 }
@@ -50,6 +54,7 @@ impl fmt::Debug for Network {
             .field("confirmations", &self.confirmations)
             .field("pay_to", &self.pay_to)
             .field("relayer_key_file", &self.relayer_key_file)
+            .field("max_fee_per_gas", &self.max_fee_per_gas)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
     }
@@ -92,6 +97,11 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
         problems.add(format!("{key}.relayer_key_file"), what);
     }
+    let max_fee_gwei = problems.within(
+        format!("{key}.max_fee_gwei"),
+        raw.max_fee_gwei,
+        MAX_FEE_GWEI,
+    );
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -118,6 +128,7 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         confirmations: confirmations?,
         pay_to: pay_to?,
         relayer_key_file: raw.relayer_key_file.clone()?,
+        max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
         assets,
     })
 }

@@ -24,6 +24,7 @@ pub(super) struct Server {
     pub(super) metrics_listen: Option<String>,
     pub(super) public_url: String,
     pub(super) shutdown_seconds: u64,
+    pub(super) trusted_proxies: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +65,9 @@ pub(super) struct Limits {
     pub(super) stored_replies_bytes_max: u64,
     pub(super) failed_signatures_per_minute: u32,
     pub(super) in_flight_max: usize,
+    pub(super) payments_in_flight_max: usize,
+    pub(super) connections_max: usize,
+    pub(super) connections_per_peer_max: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,6 +81,8 @@ pub(super) struct Network {
     #[serde(default = "local")]
     pub(super) facilitator: String,
     pub(super) relayer_key_file: Option<PathBuf>,
+    #[serde(default = "five_hundred")]
+    pub(super) max_fee_gwei: u64,
     #[serde(default)]
     pub(super) asset: Vec<Asset>,
 }
@@ -150,6 +156,7 @@ impl Default for Server {
             metrics_listen: None,
             public_url: "http://127.0.0.1:4020".into(),
             shutdown_seconds: 30,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -200,12 +207,19 @@ impl Default for Limits {
             stored_replies_bytes_max: 1_073_741_824,
             failed_signatures_per_minute: 300,
             in_flight_max: 1_024,
+            payments_in_flight_max: 256,
+            connections_max: 4_096,
+            connections_per_peer_max: 1_024,
         }
     }
 }
 
 fn one_confirmation() -> NumberOrName {
     NumberOrName::Number(1)
+}
+
+fn five_hundred() -> u64 {
+    500
 }
 
 fn local() -> String {

@@ -1,12 +1,17 @@
 //! `[server]` and `[database]`: where the service is, and where its books are.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use reqwest::Url;
 
 use super::{problems::Problems, raw};
 
 const PUBLIC_URL_BYTES_MAX: usize = 256;
+const TRUSTED_PROXIES_MAX: usize = 64;
 
 /// Where the service listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct Server {
     pub public_url: String,
     /// How long running calls may take to finish once the service is asked to stop.
     pub shutdown: Duration,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
 }
 
 pub(super) fn server(raw: &raw::Server, problems: &mut Problems) -> Option<Server> {
@@ -38,18 +45,34 @@ pub(super) fn server(raw: &raw::Server, problems: &mut Problems) -> Option<Serve
             "is where the service itself listens; choose another port",
         );
     }
+    let trusted_proxies = trusted_proxies(&raw.trusted_proxies, problems);
     let public_url = public_url(&raw.public_url, problems);
     Some(Server {
         listen: listen?,
         metrics_listen: metrics_listen.flatten(),
         public_url: public_url?,
         shutdown: Duration::from_secs(shutdown_seconds),
+        trusted_proxies,
     })
 }
 
 fn socket(key: &str, text: &str, problems: &mut Problems) -> Option<SocketAddr> {
     let what = "is not an IP address and port such as 127.0.0.1:4020 or [::]:4020";
     problems.take(key, text, text.parse().map_err(|_| what))
+}
+
+fn trusted_proxies(texts: &[String], problems: &mut Problems) -> Vec<IpAddr> {
+    if texts.len() > TRUSTED_PROXIES_MAX {
+        let what = format_args!("has more than {TRUSTED_PROXIES_MAX} addresses");
+        problems.add("server.trusted_proxies", what);
+        return Vec::new();
+    }
+    let proxies = texts.iter().enumerate().filter_map(|(position, text)| {
+        let key = format!("server.trusted_proxies[{position}]");
+        let what = "is not an IP address such as 127.0.0.1 or ::1";
+        problems.take(key, text, text.parse().map_err(|_| what))
+    });
+    proxies.collect()
 }
 
 fn public_url(text: &str, problems: &mut Problems) -> Option<String> {
@@ -68,8 +91,8 @@ fn public_url(text: &str, problems: &mut Problems) -> Option<String> {
     problems.take("server.public_url", text, origin.ok_or(what))
 }
 
-/// The URL of the database, as `sqlx` takes it.
-pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> String {
+/// The file that the URL of the database names. A query, as `sqlx` knows it, is passed over.
+pub(super) fn database_file(raw: &raw::Database, problems: &mut Problems) -> PathBuf {
     let key = "database.url";
     // The URL itself is not repeated: one of a database server may hold a password.
     if raw.url.starts_with("postgres:") || raw.url.starts_with("postgresql:") {
@@ -79,9 +102,12 @@ pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> Strin
         );
     } else if let Some(rest) = raw.url.strip_prefix("sqlite://") {
         let file = rest.split('?').next().unwrap_or_default();
+        if !file.is_empty() && !rest.contains(":memory:") && !rest.contains("mode=memory") {
+            return PathBuf::from(file);
+        }
         if file.is_empty() {
             problems.add(key, "names no file: write sqlite://FILE");
-        } else if rest.contains(":memory:") || rest.contains("mode=memory") {
+        } else {
             problems.add(
                 key,
                 "names a database in memory; credits must survive a restart: write sqlite://FILE",
@@ -90,5 +116,5 @@ pub(super) fn database_url(raw: raw::Database, problems: &mut Problems) -> Strin
     } else {
         problems.add(key, "must be sqlite:// and the path of a file");
     }
-    raw.url
+    PathBuf::new()
 }

@@ -62,7 +62,7 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!(config.server.listen, "127.0.0.1:4020".parse().unwrap());
     assert_eq!(config.server.metrics_listen, None);
     assert_eq!(config.server.public_url, "http://127.0.0.1:4020");
-    assert_eq!(config.database_url, "sqlite://counterfoil.db");
+    assert_eq!(config.database_file, Path::new("counterfoil.db"));
     assert_eq!(config.keys_directory, Path::new("keys"));
     assert_eq!(config.session.lifetime_seconds, 900);
     assert_eq!(config.purchase.step, Credits::from_whole(100).unwrap());
@@ -77,7 +77,7 @@ fn an_empty_file_is_all_defaults() {
 fn the_reference_ends_in_an_example_that_works_and_repeats_the_defaults() {
     let (example, defaults) = (config(example()).unwrap(), config("").unwrap());
     assert_eq!(example.server, defaults.server);
-    assert_eq!(example.database_url, defaults.database_url);
+    assert_eq!(example.database_file, defaults.database_file);
     assert_eq!(example.keys_directory, defaults.keys_directory);
     assert_eq!(example.session, defaults.session);
     assert_eq!(example.purchase, defaults.purchase);
@@ -210,6 +210,11 @@ fn wrong_values_of_the_server_and_its_database() {
             ("public_url = 'http://a.example?x'", "is not an http://"),
             ("public_url = 'http://u:p@a.example'", "is not an http://"),
             ("shutdown_seconds = 0", "0 is not within 1 and 600"),
+            ("trusted_proxies = '127.0.0.1'", "must be"),
+            (
+                "trusted_proxies = ['::1', 'localhost']",
+                "trusted_proxies[1]: \"localhost\" is not an IP address",
+            ),
             (
                 "shutdown_seconds = -1",
                 "must be a whole number, not negative",
@@ -283,6 +288,9 @@ fn wrong_values_of_sessions_purchases_and_limits() {
             ("stored_replies_bytes_max = 0", "is not within"),
             ("failed_signatures_per_minute = 0", "is not within"),
             ("in_flight_max = 0", "is not within"),
+            ("payments_in_flight_max = 0", "is not within"),
+            ("connections_max = 65537", "is not within"),
+            ("connections_per_peer_max = 0", "is not within"),
         ],
         |line| format!("[limits]\n{line}"),
     );
@@ -332,6 +340,12 @@ fn wrong_values_of_a_network() {
                 "belongs to nobody",
             ),
             ("facilitator = 'https://x402.example'", "write \"local\""),
+            (
+                "max_fee_gwei = 0",
+                "network[0].max_fee_gwei: 0 is not within 1 and 10000",
+            ),
+            ("max_fee_gwei = 10001", "10001 is not within"),
+            ("max_fee_gwei = 0.5", "max_fee_gwei"),
             ("asset = []", "sells nothing"),
         ],
         |line| match line {

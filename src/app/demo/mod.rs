@@ -1,9 +1,9 @@
 //! `counterfoil demo`: everything on this machine, in one process tree.
 //!
 //! Starts a chain with the real USDC contract, an example tool and the service as it runs in
-//! production, and walks an agent through what they do together. In reading order: [`stage`] is
-//! what is started, [`steps`] what is shown and verified, [`narrator`] how it is told. What the
-//! agent signs by hand is in [`agent`], what goes over the wire in [`wire`].
+//! production, and walks an agent through what they do together. In reading order: `stage` is
+//! what is started, `steps` what is shown and verified, `narrator` how it is told. What the
+//! agent signs by hand is in `agent`, what goes over the wire in `wire`.
 //!
 //! Nothing outlives it but the agent's key: node, database and directory end with the stage.
 

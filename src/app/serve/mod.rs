@@ -2,6 +2,7 @@
 
 mod connections;
 mod metrics;
+mod patience;
 mod wiring;
 
 use std::{io::Write as _, path::Path, process::ExitCode, time::Duration};
@@ -112,6 +113,8 @@ impl Running {
             None => None,
         };
         let (listen, limits) = (config.server.listen, wiring::http_limits(&config));
+        let connection_limits = wiring::connection_limits(&config);
+        let trusted_proxies = config.server.trusted_proxies.clone();
         // A port that is taken must not cost the holds of the server that has it.
         let listener = TcpListener::bind(listen)
             .await
@@ -135,11 +138,17 @@ impl Running {
             workers.push(tokio::spawn(connections::serve(
                 listener,
                 router,
+                connection_limits.clone(),
                 stop.clone(),
             )));
         }
-        let router = http::router(service.clone(), limits);
-        let connections = tokio::spawn(connections::serve(listener, router, stop.clone()));
+        let router = http::router(service.clone(), limits, &trusted_proxies);
+        let connections = tokio::spawn(connections::serve(
+            listener,
+            router,
+            connection_limits,
+            stop.clone(),
+        ));
         tracing::info!(%address, "listening");
         Ok(Self {
             address,

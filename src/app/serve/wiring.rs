@@ -1,10 +1,10 @@
 //! From the configuration to a service.
 
-use std::{num::NonZeroU32, path::Path, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use tokio::task::JoinHandle;
 
-use super::ServeError;
+use super::{ServeError, connections::ConnectionLimits};
 use crate::{
     app::{
         clock,
@@ -25,9 +25,18 @@ pub(super) fn http_limits(config: &Config) -> HttpLimits {
     HttpLimits {
         request_bytes_max: config.limits.request_bytes_max,
         in_flight_max: config.limits.in_flight_max,
+        payments_in_flight_max: config.limits.payments_in_flight_max,
         failed_signatures_per_minute: NonZeroU32::new(config.limits.failed_signatures_per_minute)
             .unwrap_or(NonZeroU32::MIN),
         body_timeout: BODY_TIMEOUT,
+    }
+}
+
+pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
+    ConnectionLimits {
+        in_all_max: config.limits.connections_max,
+        per_peer_max: config.limits.connections_per_peer_max,
+        exempt: config.server.trusted_proxies.clone(),
     }
 }
 
@@ -43,11 +52,7 @@ pub(super) async fn service(config: Config) -> Result<(Service, JoinHandle<()>),
     let limits = StoreLimits {
         stored_replies_bytes_max: config.limits.stored_replies_bytes_max,
     };
-    let path = config
-        .database_url
-        .strip_prefix("sqlite://")
-        .unwrap_or(&config.database_url);
-    let (store, writer) = Store::open(Path::new(path), limits).await?;
+    let (store, writer) = Store::open(&config.database_file, limits).await?;
     let parts = Parts {
         settings: settings(&config),
         store,
@@ -81,6 +86,7 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
         relayer_key: keys::relayer_key(&config.relayer_key_file)?,
+        max_fee_per_gas: config.max_fee_per_gas,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),

@@ -38,6 +38,8 @@ pub enum JsonFault {
     DuplicateKey,
     #[error("is nested more than 64 levels deep")]
     TooDeep,
+    #[error("holds more than 65536 values")]
+    TooMany,
 }
 
 /// A refusal with its place.

@@ -12,7 +12,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use error::{JsonError, JsonFault};
-pub use parser::{DEPTH_MAX, NUMBER_CHARS_MAX, parse};
+pub use parser::{DEPTH_MAX, NODES_MAX, NUMBER_CHARS_MAX, parse};
 
 /// A JSON value together with the exact text that it was read from.
 ///

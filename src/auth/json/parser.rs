@@ -6,13 +6,16 @@ use super::{JsonError, JsonFault, Member, Node, Value};
 
 /// How many arrays and objects may stand inside each other.
 pub const DEPTH_MAX: usize = 64;
+/// How many values a text may hold, itself and all that stand inside each other. A value takes far
+/// more memory than its text: without a bound, a megabyte of zeros becomes twenty-five.
+pub const NODES_MAX: usize = 65_536;
 /// The longest number token.
 pub const NUMBER_CHARS_MAX: usize = 64;
 
 /// Reads exactly one JSON value, with white space around it.
 ///
 /// Time is proportional to the text, times the logarithm of an object's members. Memory is
-/// proportional to the text: the caller bounds it by bounding the body.
+/// bounded by [`NODES_MAX`] and the text's length.
 ///
 /// # Errors
 /// The first fault in reading order, except that a repeated key is noticed at the end of its
@@ -24,6 +27,7 @@ pub fn parse(bytes: &[u8]) -> Result<Node<'_>, JsonError> {
         text,
         at: 0,
         depth: 0,
+        nodes: 0,
     };
     parser.blanks();
     if parser.peek().is_none() {
@@ -42,12 +46,18 @@ struct Parser<'a> {
     /// Bytes read. On a character boundary wherever the text is sliced: only ASCII stops a scan.
     at: usize,
     depth: usize,
+    /// Values begun.
+    nodes: usize,
 }
 
 impl<'a> Parser<'a> {
     fn value(&mut self) -> Result<Node<'a>, JsonError> {
         self.blanks();
         let start = self.at;
+        if self.nodes == NODES_MAX {
+            return Err(JsonError::new(JsonFault::TooMany, start));
+        }
+        self.nodes += 1;
         let value = match self.peek() {
             Some(b'{') => Value::Object(self.object()?),
             Some(b'[') => Value::Array(self.array()?),
@@ -273,7 +283,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Sorts rather than compares all pairs: a body may hold a hundred thousand keys.
+/// Sorts rather than compares all pairs: a body may hold tens of thousands of keys.
 fn refuse_duplicates(members: &[Member<'_>]) -> Result<(), JsonError> {
     let mut sorted: Vec<&Member<'_>> = members.iter().collect();
     sorted.sort_unstable_by_key(|member| (&member.name, member.offset));

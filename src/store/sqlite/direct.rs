@@ -116,11 +116,22 @@ async fn set_state(
     Ok(())
 }
 
-/// Ends calls whose payer will never see a result: all that a crash broke off, or the one whose
-/// payer was sent away before it had settled and has no `payment-identifier` to come back with. A
-/// payment that was not broadcast is given up; any other becomes credits of its payer.
+/// Which calls are to be ended.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Abandon {
+    /// All that a dead process left.
+    All,
+    /// Those past their deadline.
+    Overdue,
+    /// The one whose payer is sent away before it settled.
+    One(PurchaseId),
+}
+
+/// Ends calls whose payer will never see a result: what was broken off, and what a payer without a
+/// `payment-identifier` cannot come back for. A payment that was not broadcast is given up; any other
+/// becomes credits of its payer.
 pub(in super::super) struct AbandonDirectCalls {
-    pub(in super::super) only: Option<PurchaseId>,
+    pub(in super::super) which: Abandon,
     pub(in super::super) now: Timestamp,
 }
 
@@ -128,14 +139,21 @@ impl Command for AbandonDirectCalls {
     type Answer = usize;
 
     async fn execute(&self, transaction: &mut SqliteConnection) -> Result<usize, StoreError> {
-        let rows = match self.only {
-            None => sqlx::query(
-                "SELECT payment_id AS id FROM direct_calls JOIN payments ON payments.id = payment_id
-                 WHERE state IN ('authorized', 'broadcast', 'confirmed')
-                   AND (stage IN ('waiting', 'running')
-                        OR (stage = 'done' AND NOT identified))",
-            ),
-            Some(id) => sqlx::query(
+        let rows = match self.which {
+            Abandon::All | Abandon::Overdue => {
+                let deadline = match self.which {
+                    Abandon::Overdue => self.now.millis(),
+                    Abandon::All | Abandon::One(_) => i64::MAX,
+                };
+                sqlx::query(
+                    "SELECT payment_id AS id FROM direct_calls JOIN payments ON payments.id = payment_id
+                     WHERE state IN ('authorized', 'broadcast', 'confirmed')
+                       AND stage IN ('waiting', 'running', 'done') AND deadline_ms < ?
+                       AND (stage IN ('waiting', 'running') OR NOT identified)",
+                )
+                .bind(deadline)
+            }
+            Abandon::One(id) => sqlx::query(
                 "SELECT payment_id AS id FROM direct_calls JOIN payments ON payments.id = payment_id
                  WHERE payment_id = ? AND NOT identified
                    AND ((state IN ('authorized', 'broadcast') AND stage IN ('waiting', 'done'))

@@ -58,19 +58,22 @@ pub(in super::super) struct Sweep {
 }
 
 impl Command for Sweep {
-    type Answer = ();
+    /// Whether there may be more.
+    type Answer = bool;
 
-    async fn execute(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
-        self.expire_grants(transaction).await?;
-        sqlx::query(
+    async fn execute(&self, transaction: &mut SqliteConnection) -> Result<bool, StoreError> {
+        let expired = self.expire_grants(transaction).await?;
+        let requests = sqlx::query(
             "DELETE FROM requests WHERE (wallet, session, request_id) IN (
-                 SELECT wallet, session, request_id FROM requests WHERE expires_ms < ? LIMIT ?)",
+                 SELECT wallet, requests.session, requests.request_id FROM requests
+                 JOIN charges ON charges.id = charge_id
+                 WHERE expires_ms < ? AND status <> 'held' LIMIT ?)",
         )
         .bind(self.now.millis())
         .bind(SWEEP_MAX)
         .execute(&mut *transaction)
         .await?;
-        sqlx::query(
+        let direct_calls = sqlx::query(
             "UPDATE direct_calls SET reply_body = NULL WHERE payment_id IN (
                  SELECT payment_id FROM direct_calls
                  WHERE expires_ms < ? AND reply_body IS NOT NULL LIMIT ?)",
@@ -79,12 +82,18 @@ impl Command for Sweep {
         .bind(SWEEP_MAX)
         .execute(&mut *transaction)
         .await?;
-        Ok(())
+        let full = u64::try_from(SWEEP_MAX).unwrap_or_default();
+        let taken = [
+            requests.rows_affected(),
+            direct_calls.rows_affected(),
+            expired as u64,
+        ];
+        Ok(taken.contains(&full))
     }
 }
 
 impl Sweep {
-    async fn expire_grants(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
+    async fn expire_grants(&self, transaction: &mut SqliteConnection) -> Result<usize, StoreError> {
         let rows = sqlx::query(
             "SELECT name, grants.id AS grant_id, source, priority, expires_ms, remaining_units,
                     grants.held_units AS grant_held_units
@@ -104,6 +113,6 @@ impl Sweep {
                 .ok_or(StoreError::Corrupt("accounts.name"))?;
             books::expire(transaction, wallet, &rows::grant(row)?, self.now).await?;
         }
-        Ok(())
+        Ok(rows.len())
     }
 }

@@ -16,7 +16,7 @@ mod start;
 
 use std::{
     fs::{File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -26,7 +26,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-pub(super) use direct::{AbandonDirectCalls, StartDirectCall};
+pub(super) use direct::{Abandon, AbandonDirectCalls, StartDirectCall};
 pub(super) use hold::{Debit, Hold};
 pub(super) use housekeeping::{Check, Sweep, VoidOrphans};
 pub(super) use payments::{InsertPayment, ReopenPayment};
@@ -51,6 +51,8 @@ impl Sqlite {
         path: &Path,
         limits: StoreLimits,
     ) -> Result<(Self, SqliteConnection), StoreError> {
+        // Another name of the same file must not be another ledger.
+        let path = &canonical(path);
         let lock = lock(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -82,6 +84,21 @@ impl Sqlite {
 
     pub(super) fn limits(&self) -> StoreLimits {
         self.limits
+    }
+}
+
+/// The file's one name, also when the file is still to be made.
+fn canonical(path: &Path) -> PathBuf {
+    if let Ok(canonical) = path.canonicalize() {
+        return canonical;
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Payments: the intent, the credit, the giving up.
 
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::{
     super::{
-        CreditPayment, DirectStage, GiveUp, NewDirectCall, NewPayment, Payment, PaymentRefusal,
-        PaymentWay, StoreError, StoreLimits, writer::Command,
+        CreditPayment, GiveUp, NewDirectCall, NewPayment, Payment, PaymentRefusal, StoreError,
+        StoreLimits, writer::Command,
     },
     books::{self, NewGrant},
     reads, rows,
@@ -13,11 +13,15 @@ use super::{
 use crate::{
     base::{AgentAddress, PurchaseId, Timestamp},
     ledger::{Account, GrantSource, Posting, PostingReason},
-    payment::PaymentState,
+    payment::{Booking, DirectStage, PaymentState, PaymentWay, booking},
 };
 
 /// Purchased credits are spent after promotions that were given a lower number.
 const PURCHASE_PRIORITY: i64 = 100;
+
+/// Payments of one payer that may be open at once: each may cost the relayer its gas, and only the
+/// first of them is sure to be covered.
+const OPEN_MAX: u32 = 16;
 
 pub(in super::super) struct InsertPayment {
     pub(in super::super) payment: NewPayment,
@@ -35,6 +39,9 @@ impl Command for InsertPayment {
         let payment = &self.payment;
         if let Some(known) = reads::payment_by_key(&mut *transaction, &payment.key()).await? {
             return Ok(Err(PaymentRefusal::Known(Box::new(known))));
+        }
+        if reads::open_payments_of(&mut *transaction, payer(payment)).await? >= OPEN_MAX {
+            return Ok(Err(PaymentRefusal::PayerBusy));
         }
         if let Some(call) = &self.call {
             if !call.settle_first && reads::is_barred(&mut *transaction, payer(payment)).await? {
@@ -79,8 +86,9 @@ async fn insert(
     .bind(terms.from.as_slice())
     .bind(terms.to.as_slice())
     .bind(terms.value.to_string())
-    .bind(rows::signed(terms.valid_after, "valid_after")?)
-    .bind(rows::signed(terms.valid_before, "valid_before")?)
+    // The far ends of time are all one: an authorization that was settled may name any.
+    .bind(i64::try_from(terms.valid_after).unwrap_or(i64::MAX))
+    .bind(i64::try_from(terms.valid_before).unwrap_or(i64::MAX))
     .bind(terms.nonce.as_slice())
     .bind(payment.signature.as_slice())
     .bind(payment.credits.units())
@@ -94,6 +102,14 @@ async fn insert(
     Ok(())
 }
 
+fn first_stage(call: &NewDirectCall) -> DirectStage {
+    if call.settle_first {
+        DirectStage::Waiting
+    } else {
+        DirectStage::Running
+    }
+}
+
 async fn insert_call(
     transaction: &mut SqliteConnection,
     payment: &NewPayment,
@@ -101,8 +117,8 @@ async fn insert_call(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO direct_calls (payment_id, tool, action, settle_first, request_hash,
-            identified, stage, expires_ms, created_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            identified, stage, deadline_ms, expires_ms, created_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(payment.id.to_string())
     .bind(call.tool.as_str())
@@ -110,11 +126,8 @@ async fn insert_call(
     .bind(call.settle_first)
     .bind(call.request_hash.as_slice())
     .bind(call.identified)
-    .bind(if call.settle_first {
-        "waiting"
-    } else {
-        "running"
-    })
+    .bind(first_stage(call).as_str())
+    .bind(call.deadline.millis())
     .bind(call.replay_until.millis())
     .bind(payment.now.millis())
     .execute(transaction)
@@ -122,9 +135,8 @@ async fn insert_call(
     Ok(())
 }
 
-/// A purchase's transfer becomes credits; a direct call's becomes revenue, waits for its tool when
-/// it settles first, or becomes credits of its payer when the call was abandoned. Only an open payment, or a refused one that was paid all the same, is
-/// credited, so a second execution changes nothing.
+/// Books what arrived as [`booking`] decides. Only an open payment, or a refused one that was paid all
+/// the same, is credited, so a second execution changes nothing.
 impl Command for CreditPayment {
     type Answer = ();
 
@@ -132,23 +144,18 @@ impl Command for CreditPayment {
         let Some(payment) = reads::payment(&mut *transaction, self.payment).await? else {
             return Err(StoreError::Corrupt("payments"));
         };
-        let use_of_it = match payment.way {
-            PaymentWay::Purchase => Use::Credits,
+        let call = match payment.way {
+            PaymentWay::Purchase => None,
             PaymentWay::Direct => {
                 let call = reads::direct_call(&mut *transaction, self.payment).await?;
-                match call.ok_or(StoreError::Corrupt("direct_calls"))?.stage {
-                    DirectStage::Waiting => Use::Undecided,
-                    DirectStage::Running | DirectStage::Done => Use::Revenue,
-                    // Nothing was given for it, and still somebody submitted it.
-                    DirectStage::Failed | DirectStage::TimedOut | DirectStage::Abandoned => {
-                        Use::Credits
-                    }
-                }
+                Some(call.ok_or(StoreError::Corrupt("direct_calls"))?)
             }
         };
-        let state = match use_of_it {
-            Use::Undecided => PaymentState::Confirmed,
-            Use::Credits | Use::Revenue => PaymentState::Credited,
+        let identified = call.as_ref().is_some_and(|call| call.identified);
+        let booking = booking(call.map(|call| call.stage), payment.state, identified);
+        let state = match booking {
+            Booking::Undecided => PaymentState::Confirmed,
+            Booking::Credits | Booking::Revenue => PaymentState::Credited,
         };
         let moved = sqlx::query(
             "UPDATE payments SET state = ?, transaction_hash = ?, block = ?, reason = NULL,
@@ -165,20 +172,12 @@ impl Command for CreditPayment {
         if moved.rows_affected() == 0 {
             return Ok(());
         }
-        match use_of_it {
-            Use::Undecided => Ok(()),
-            Use::Credits => to_wallet(transaction, &payment, self.now).await,
-            Use::Revenue => to_revenue(transaction, &payment, self.now).await,
+        match booking {
+            Booking::Undecided => Ok(()),
+            Booking::Credits => to_wallet(transaction, &payment, self.now).await,
+            Booking::Revenue => to_revenue(transaction, &payment, self.now).await,
         }
     }
-}
-
-/// What a confirmed payment becomes.
-enum Use {
-    Credits,
-    Revenue,
-    /// Its tool has still to answer.
-    Undecided,
 }
 
 /// The payment becomes credits of its wallet.
@@ -222,40 +221,56 @@ impl Command for GiveUp {
     type Answer = ();
 
     async fn execute(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
+        let Some(payment) = reads::payment(&mut *transaction, self.payment).await? else {
+            return Err(StoreError::Corrupt("payments"));
+        };
         // What may have been broadcast is never merely refused.
         let moved = sqlx::query(
             "UPDATE payments SET state = ?1, reason = ?2, updated_ms = ?3
              WHERE id = ?4 AND (state = 'authorized'
-                                OR (state IN ('broadcast', 'refused') AND ?1 <> 'refused'))
-             RETURNING payer, transaction_hash IS NOT NULL AS was_sent",
+                                OR (state IN ('broadcast', 'refused') AND ?1 <> 'refused'))",
         )
         .bind(self.state.as_str())
         .bind(self.reason)
         .bind(self.now.millis())
         .bind(self.payment.to_string())
-        .fetch_optional(&mut *transaction)
+        .execute(&mut *transaction)
         .await?;
-        let Some(row) = moved else {
+        if moved.rows_affected() == 0 || payment.way == PaymentWay::Purchase {
             return Ok(());
-        };
-        // The tool has run and its payment will never come: the operator's loss, once. Also when
-        // the payer was sent away meanwhile; but not when a crash kept the settlement from being
-        // sent at all.
+        }
         sqlx::query(
-            "INSERT INTO barred_payers (payer, payment_id, created_ms)
-             SELECT ?, payment_id, ? FROM direct_calls
-             WHERE payment_id = ? AND NOT settle_first
-               AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL AND ?))
-             ON CONFLICT (payer) DO NOTHING",
+            "UPDATE direct_calls SET stage = 'abandoned' WHERE payment_id = ? AND stage = 'waiting'",
         )
-        .bind(row.try_get::<Vec<u8>, _>("payer")?)
-        .bind(self.now.millis())
         .bind(self.payment.to_string())
-        .bind(row.try_get::<bool, _>("was_sent")?)
-        .execute(transaction)
+        .execute(&mut *transaction)
         .await?;
+        if payment.state != PaymentState::Refused {
+            bar_payer(transaction, self).await?;
+        }
         Ok(())
     }
+}
+
+/// Bars the payer if its tool has run and its payment will never come: the operator's loss, once.
+/// Also when the payer was sent away by then, as it is when the settlement takes long to fail; but
+/// not when the payment ran out because no settlement of ours was ever mined.
+async fn bar_payer(transaction: &mut SqliteConnection, give_up: &GiveUp) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO barred_payers (payer, payment_id, created_ms)
+         SELECT payer, payment_id, ?1 FROM direct_calls JOIN payments ON payments.id = payment_id
+         WHERE payment_id = ?2 AND NOT settle_first
+           AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL))
+           AND (state <> 'expired' OR EXISTS (
+                SELECT 1 FROM relayer_transactions AS sent
+                WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
+         ON CONFLICT (payer) DO NOTHING",
+    )
+    .bind(give_up.now.millis())
+    .bind(give_up.payment.to_string())
+    .execute(transaction)
+    .await?;
+    Ok(())
 }
 
 pub(in super::super) struct ReopenPayment {

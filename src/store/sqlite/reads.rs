@@ -1,5 +1,6 @@
 //! Queries. Each takes a pool or the connection of a transaction.
 
+use alloy::primitives::B256;
 use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
@@ -125,22 +126,38 @@ pub(in super::super) async fn payment_by_key<'e>(
 
 pub(in super::super) async fn open_payments(
     pool: &SqlitePool,
+    after: Option<PurchaseId>,
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<PurchaseId>, StoreError> {
     let rows = sqlx::query(
         "SELECT payments.id AS id FROM payments
          LEFT JOIN direct_calls ON payment_id = payments.id
-         WHERE state = 'broadcast'
-            OR (state = 'authorized' AND (stage IS NULL OR stage IN ('waiting', 'done')))
-            OR (state = 'refused' AND valid_before < ?)
-         ORDER BY updated_ms LIMIT ?",
+         WHERE state IN ('authorized', 'broadcast', 'refused') AND payments.id > ?
+           AND (state = 'broadcast'
+                OR (state = 'authorized' AND (stage IS NULL OR stage IN ('waiting', 'done')))
+                OR (state = 'refused' AND valid_before < ?))
+         ORDER BY payments.id LIMIT ?",
     )
+    .bind(after.map_or_else(String::new, |after| after.to_string()))
     .bind(now.seconds())
     .bind(limit)
     .fetch_all(pool)
     .await?;
     rows.iter().map(|row| rows::parsed(row, "id")).collect()
+}
+
+pub(super) async fn open_payments_of(
+    transaction: &mut SqliteConnection,
+    payer: AgentAddress,
+) -> Result<u32, StoreError> {
+    let count = sqlx::query_scalar(
+        "SELECT count(*) FROM payments WHERE payer = ? AND state IN ('authorized', 'broadcast')",
+    )
+    .bind(payer.address().as_slice())
+    .fetch_one(transaction)
+    .await?;
+    Ok(count)
 }
 
 pub(in super::super) async fn open_transactions(
@@ -149,7 +166,7 @@ pub(in super::super) async fn open_transactions(
     limit: u32,
 ) -> Result<Vec<OpenTransaction>, StoreError> {
     let rows = sqlx::query(
-        "SELECT chain_id, relayer, account_nonce, payment_id, hash, raw FROM relayer_transactions
+        "SELECT * FROM relayer_transactions
          WHERE chain_id = ? AND status = 'open' ORDER BY account_nonce LIMIT ?",
     )
     .bind(rows::signed(chain_id, "chain_id")?)
@@ -164,7 +181,7 @@ pub(in super::super) async fn open_transaction<'e>(
     payment: PurchaseId,
 ) -> Result<Option<OpenTransaction>, StoreError> {
     sqlx::query(
-        "SELECT chain_id, relayer, account_nonce, payment_id, hash, raw FROM relayer_transactions
+        "SELECT * FROM relayer_transactions
          WHERE payment_id = ? AND status = 'open'",
     )
     .bind(payment.to_string())
@@ -173,6 +190,23 @@ pub(in super::super) async fn open_transaction<'e>(
     .as_ref()
     .map(rows::open_transaction)
     .transpose()
+}
+
+pub(in super::super) async fn replaced_hashes(
+    pool: &SqlitePool,
+    open: &OpenTransaction,
+) -> Result<Vec<B256>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT hash FROM relayer_replaced
+         WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
+    )
+    .bind(rows::signed(open.chain_id, "chain_id")?)
+    .bind(open.relayer.as_slice())
+    .bind(rows::signed(open.account_nonce, "account_nonce")?)
+    .fetch_all(pool)
+    .await?;
+    let hash = |row| Ok(B256::from(rows::bytes::<32>(row, "hash")?));
+    rows.iter().map(hash).collect()
 }
 
 pub(in super::super) async fn settlement_attempts(

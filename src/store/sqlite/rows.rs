@@ -6,13 +6,13 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::super::{
-    CallReply, DirectCall, DirectStage, OpenTransaction, Payment, PaymentWay, ReplyKind,
-    SignedTransaction, StoreError, StoredCall,
+    CallReply, DirectCall, OpenTransaction, Payment, ReplyKind, SignedTransaction, StoreError,
+    StoredCall,
 };
 use crate::{
     base::{AssetId, Credits, NetworkId, Timestamp},
     ledger::{Grant, GrantId},
-    payment::Authorization,
+    payment::{Authorization, DirectStage, PaymentWay},
 };
 
 pub(super) fn credits(row: &SqliteRow, column: &'static str) -> Result<Credits, StoreError> {
@@ -153,7 +153,12 @@ pub(super) fn open_transaction(row: &SqliteRow) -> Result<OpenTransaction, Store
         chain_id: unsigned(row, "chain_id")?,
         relayer: Address::from(bytes(row, "relayer")?),
         account_nonce: unsigned(row, "account_nonce")?,
-        payment: parsed(row, "payment_id")?,
+        payment: match row.try_get::<Option<&str>, _>("payment_id")? {
+            Some(_) => Some(parsed(row, "payment_id")?),
+            None => None,
+        },
+        signed_at: Timestamp::from_millis(row.try_get("signed_ms")?),
+        created_at: Timestamp::from_millis(row.try_get("created_ms")?),
         signed: SignedTransaction {
             raw: row.try_get("raw")?,
             hash: B256::from(bytes::<32>(row, "hash")?),

@@ -1,11 +1,16 @@
 //! The relayer's transactions: signed and stored before they are broadcast.
 
+use alloy::primitives::B256;
 use sqlx::{Row, SqliteConnection};
 
 use super::{
-    super::{OpenTransaction, SignedTransaction, StoreError, StoreSettlement, writer::Command},
+    super::{
+        FillNonce, OpenTransaction, ReplaceTransaction, SignedTransaction, StoreError,
+        StoreSettlement, writer::Command,
+    },
     reads, rows,
 };
+use crate::base::{PurchaseId, Timestamp};
 
 /// The account nonce is taken in the transaction that stores the bytes signed with it: a crash
 /// leaves either both or neither, so no gap ever holds up the relayer.
@@ -33,20 +38,12 @@ impl Command for StoreSettlement {
         }
         let nonce = self.next_nonce(transaction).await?;
         let signed = (self.sign)(nonce);
-        sqlx::query(
-            "INSERT INTO relayer_transactions
-                (chain_id, relayer, account_nonce, payment_id, hash, raw, created_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(rows::signed(self.chain_id, "chain_id")?)
-        .bind(self.relayer.as_slice())
-        .bind(rows::signed(nonce, "account_nonce")?)
-        .bind(self.payment.to_string())
-        .bind(signed.hash.as_slice())
-        .bind(&signed.raw)
-        .bind(self.now.millis())
-        .execute(&mut *transaction)
-        .await?;
+        let place = Place {
+            chain_id: rows::signed(self.chain_id, "chain_id")?,
+            relayer: self.relayer.as_slice(),
+            account_nonce: rows::signed(nonce, "account_nonce")?,
+        };
+        insert(transaction, place, Some(self.payment), &signed, self.now).await?;
         sqlx::query("UPDATE payments SET transaction_hash = ? WHERE id = ?")
             .bind(signed.hash.as_slice())
             .bind(self.payment.to_string())
@@ -72,7 +69,7 @@ impl StoreSettlement {
         )
         .bind(rows::signed(self.chain_id, "chain_id")?)
         .bind(self.relayer.as_slice())
-        .bind(rows::signed(self.mined_nonce, "account_nonce")?)
+        .bind(rows::signed(self.chain_nonce, "account_nonce")?)
         .execute(transaction)
         .await?;
         Ok(())
@@ -93,39 +90,162 @@ impl StoreSettlement {
     }
 }
 
-pub(in super::super) struct CloseTransaction {
-    chain_id: u64,
-    relayer: alloy::primitives::Address,
-    account_nonce: u64,
+/// The key of a row.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    chain_id: i64,
+    relayer: &'a [u8],
+    account_nonce: i64,
 }
 
-impl CloseTransaction {
-    pub(in super::super) fn of(transaction: &OpenTransaction) -> Self {
-        let OpenTransaction {
-            chain_id,
-            relayer,
-            account_nonce,
-            ..
-        } = *transaction;
-        Self {
-            chain_id,
-            relayer,
-            account_nonce,
-        }
+impl<'a> Place<'a> {
+    fn of(open: &'a OpenTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            chain_id: rows::signed(open.chain_id, "chain_id")?,
+            relayer: open.relayer.as_slice(),
+            account_nonce: rows::signed(open.account_nonce, "account_nonce")?,
+        })
     }
 }
+
+async fn insert(
+    transaction: &mut SqliteConnection,
+    place: Place<'_>,
+    payment: Option<PurchaseId>,
+    signed: &SignedTransaction,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO relayer_transactions
+            (chain_id, relayer, account_nonce, payment_id, hash, raw, created_ms, signed_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(place.chain_id)
+    .bind(place.relayer)
+    .bind(place.account_nonce)
+    .bind(payment.map(|payment| payment.to_string()))
+    .bind(signed.hash.as_slice())
+    .bind(&signed.raw)
+    .bind(now.millis())
+    .bind(now.millis())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+/// Conditional on the bytes that were judged: of two tasks that replace them, one does.
+impl Command for ReplaceTransaction {
+    type Answer = bool;
+
+    async fn execute(&self, transaction: &mut SqliteConnection) -> Result<bool, StoreError> {
+        let place = Place::of(&self.open)?;
+        let replaced = sqlx::query(
+            "UPDATE relayer_transactions SET hash = ?, raw = ?, signed_ms = ?
+             WHERE chain_id = ? AND relayer = ? AND account_nonce = ?
+               AND status = 'open' AND hash = ?",
+        )
+        .bind(self.signed.hash.as_slice())
+        .bind(&self.signed.raw)
+        .bind(self.now.millis())
+        .bind(place.chain_id)
+        .bind(place.relayer)
+        .bind(place.account_nonce)
+        .bind(self.open.signed.hash.as_slice())
+        .execute(&mut *transaction)
+        .await?;
+        if replaced.rows_affected() == 0 {
+            return Ok(false);
+        }
+        // Fees may fall back to what they were: then the old bytes are on record already.
+        sqlx::query(
+            "INSERT INTO relayer_replaced
+                (chain_id, relayer, account_nonce, hash, raw, signed_ms)
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        )
+        .bind(place.chain_id)
+        .bind(place.relayer)
+        .bind(place.account_nonce)
+        .bind(self.open.signed.hash.as_slice())
+        .bind(&self.open.signed.raw)
+        .bind(self.open.signed_at.millis())
+        .execute(&mut *transaction)
+        .await?;
+        if let Some(payment) = self.open.payment {
+            sqlx::query(
+                "UPDATE payments SET transaction_hash = ? WHERE id = ? AND state = 'broadcast'",
+            )
+            .bind(self.signed.hash.as_slice())
+            .bind(payment.to_string())
+            .execute(transaction)
+            .await?;
+        }
+        Ok(true)
+    }
+}
+
+impl Command for FillNonce {
+    type Answer = Option<SignedTransaction>;
+
+    async fn execute(
+        &self,
+        transaction: &mut SqliteConnection,
+    ) -> Result<Self::Answer, StoreError> {
+        let place = Place {
+            chain_id: rows::signed(self.chain_id, "chain_id")?,
+            relayer: self.relayer.as_slice(),
+            account_nonce: rows::signed(self.account_nonce, "account_nonce")?,
+        };
+        let known = sqlx::query(
+            "SELECT status, hash, raw FROM relayer_transactions
+             WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
+        )
+        .bind(place.chain_id)
+        .bind(place.relayer)
+        .bind(place.account_nonce)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(known) = known else {
+            insert(transaction, place, None, &self.filler, self.now).await?;
+            return Ok(Some(self.filler.clone()));
+        };
+        if known.try_get::<&str, _>("status")? == "open" {
+            return Ok(None);
+        }
+        // The chain undid what was confirmed. A payment that has another open transaction by now
+        // keeps that one.
+        sqlx::query(
+            "UPDATE relayer_transactions AS this SET status = 'open',
+                payment_id = CASE WHEN EXISTS (SELECT 1 FROM relayer_transactions AS other
+                        WHERE other.payment_id = this.payment_id AND other.status = 'open')
+                    THEN NULL ELSE payment_id END
+             WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
+        )
+        .bind(place.chain_id)
+        .bind(place.relayer)
+        .bind(place.account_nonce)
+        .execute(transaction)
+        .await?;
+        Ok(Some(SignedTransaction {
+            raw: known.try_get("raw")?,
+            hash: B256::from(rows::bytes::<32>(&known, "hash")?),
+        }))
+    }
+}
+
+pub(in super::super) struct CloseTransaction(pub(in super::super) OpenTransaction);
 
 impl Command for CloseTransaction {
     type Answer = ();
 
     async fn execute(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
+        let place = Place::of(&self.0)?;
         sqlx::query(
             "UPDATE relayer_transactions SET status = 'closed'
              WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
         )
-        .bind(rows::signed(self.chain_id, "chain_id")?)
-        .bind(self.relayer.as_slice())
-        .bind(rows::signed(self.account_nonce, "account_nonce")?)
+        .bind(place.chain_id)
+        .bind(place.relayer)
+        .bind(place.account_nonce)
         .execute(transaction)
         .await?;
         Ok(())

@@ -189,6 +189,22 @@ pub(crate) async fn relayed(path: &Path) -> Vec<Relayed> {
     rows.iter().map(read).collect()
 }
 
+/// Hashes of what the relayer signed and replaced.
+pub(crate) async fn replaced(path: &Path) -> Vec<B256> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query_scalar("SELECT hash FROM relayer_replaced ORDER BY signed_ms");
+    let hashes: Vec<Vec<u8>> = rows.fetch_all(&mut connection).await.unwrap();
+    hashes.iter().map(|hash| B256::from_slice(hash)).collect()
+}
+
+pub(crate) async fn open_relayed(path: &Path) -> i64 {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let query = "SELECT count(*) FROM relayer_transactions WHERE status = 'open'";
+    count(&mut connection, query).await
+}
+
 fn show(row: &SqliteRow) -> String {
     let name = row
         .try_get::<String, _>(0)

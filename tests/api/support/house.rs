@@ -279,6 +279,10 @@ public_url = "http://counterfoil.test"
 
 [database]
 url = "sqlite://{directory}/books.db"
+
+[keys]
+directory = "{directory}/keys"
+
 [session]
 lifetime_seconds = 900
 replay_seconds = 86_400

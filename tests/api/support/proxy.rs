@@ -7,13 +7,13 @@ use std::{
 };
 
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::Chain;
@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Lost,
     /// The node does what they ask, and its answer is lost.
     Unheard,
+    /// The node never sees them, and they are answered with this.
+    Says(&'static str),
     /// They take so much longer.
     Slow(Duration),
 }
@@ -98,6 +100,10 @@ async fn forward(State(line): State<Arc<Line>>, body: Bytes) -> Response {
     match fault {
         Some(Fault::Lost) => return StatusCode::BAD_GATEWAY.into_response(),
         Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
+        Some(Fault::Says(result)) => {
+            let reply = json!({ "jsonrpc": "2.0", "id": call["id"], "result": result });
+            return Json(reply).into_response();
+        }
         Some(Fault::Unheard) | None => {}
     }
     let sent = line.http.post(&line.node).body(body);
@@ -107,7 +113,7 @@ async fn forward(State(line): State<Arc<Line>>, body: Bytes) -> Response {
         Err(error) => Err(error),
     };
     match (answer, fault) {
-        (Ok(answer), None | Some(Fault::Slow(_) | Fault::Lost)) => answer.into_response(),
+        (Ok(answer), None | Some(Fault::Slow(_))) => answer.into_response(),
         (_, _) => StatusCode::BAD_GATEWAY.into_response(),
     }
 }

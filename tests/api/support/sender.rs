@@ -2,7 +2,10 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use alloy::{
+    primitives::{Address, B256},
+    signers::local::PrivateKeySigner,
+};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -188,6 +191,16 @@ impl House {
     /// What the relayer signed.
     pub(crate) async fn relayed(&self) -> Vec<Relayed> {
         books::relayed(&self.path("books.db")).await
+    }
+
+    /// Hashes of what the relayer signed and replaced.
+    pub(crate) async fn replaced(&self) -> Vec<B256> {
+        books::replaced(&self.path("books.db")).await
+    }
+
+    /// How many of the relayer's transactions may still be mined.
+    pub(crate) async fn open_relayed(&self) -> i64 {
+        books::open_relayed(&self.path("books.db")).await
     }
 
     /// The relayer's account.

@@ -1,0 +1,67 @@
+//! What became of a payment, phrased for every route that takes one.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    House, documents::SettlingDocument, payment_header, problem::Problem, refusals::conflict,
+};
+use crate::{
+    base::PurchaseId,
+    payment::PaymentState,
+    store::Payment,
+    x402::{PaymentRequired, SettleResponse},
+};
+
+pub(super) fn transaction(payment: &Payment) -> String {
+    payment
+        .transaction
+        .map(|hash| format!("{hash:#x}"))
+        .unwrap_or_default()
+}
+
+/// `PAYMENT-RESPONSE` for a payment that arrived.
+pub(super) fn settled(payment: &Payment) -> SettleResponse {
+    SettleResponse::settled(
+        payment.asset.network,
+        &transaction(payment),
+        payment.terms.from,
+        Some(payment.terms.value),
+    )
+}
+
+/// 202: the outcome is not known, and is durable.
+pub(super) fn accepted(house: &House, id: PurchaseId, detail: &'static str) -> Response {
+    let public_url = &house.service.settings().public_url;
+    let document = SettlingDocument {
+        success: true,
+        status: "settling",
+        purchase_id: id.to_string(),
+        status_url: format!("{public_url}/api/external/credits/purchases/{id}"),
+        detail,
+    };
+    let retry = [(header::RETRY_AFTER, "2")];
+    (StatusCode::ACCEPTED, retry, Json(document)).into_response()
+}
+
+/// 402 to an unsigned request: the x402 document itself, with its header.
+pub(super) fn payment_required(
+    quote: &PaymentRequired,
+    refused: Option<&SettleResponse>,
+) -> Response {
+    let refused = refused.map(payment_header::response).unwrap_or_default();
+    let offers = payment_header::required(quote);
+    (StatusCode::PAYMENT_REQUIRED, offers, refused, Json(quote)).into_response()
+}
+
+pub(super) fn replay(id: PurchaseId, state: PaymentState) -> Problem {
+    conflict(
+        "EXTERNAL_SIGNATURE_REQUEST_REPLAY",
+        "the authorization was used for another call or purchase; sign a new one",
+    )
+    .with("charge_id", &id.to_string())
+    .with("charge_status", state.as_str())
+}
