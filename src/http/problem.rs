@@ -87,8 +87,8 @@ impl Problem {
             }
             Unavailable::Chain(_) => "the chain cannot be reached at the moment; try again later",
             Unavailable::UnexplainedAuthorization => {
-                "the authorization was used on the chain too long ago to tell for what; \
-                 sign a new one"
+                "the authorization was used on the chain, and it cannot be told yet for what; \
+                 send the same request again before you sign a new one"
             }
             Unavailable::Store(_) | Unavailable::Randomness => {
                 "the service cannot answer at the moment; send the same request again"

@@ -1,7 +1,10 @@
 //! Is this payment the one that was asked for? The checks that purchases and direct calls share, in
 //! the order of docs/PROTOCOL.md section 3: the signer first, without a word to any node.
 
+use std::time::Duration;
+
 use alloy::primitives::B256;
+use tokio::time::sleep;
 
 use super::{Service, Unavailable, locked, quote::Offer};
 use crate::{
@@ -17,6 +20,10 @@ use crate::{
 const VALIDITY_SECONDS_MAX: u64 = 3_600;
 /// What is left of an authorization must suffice to mine it.
 const SETTLEMENT_SECONDS_MIN: u64 = 6;
+
+/// An authorization that is used up without a trace is looked at again so often.
+const UNEXPLAINED_LOOKS: u32 = 2;
+const UNEXPLAINED_PAUSE: Duration = Duration::from_millis(300);
 
 /// Why a payment is refused before anything was broadcast, in x402's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,10 +181,19 @@ impl Service {
             return Err(Reason::RecipientMismatch.into());
         }
         let token = recovered.asset.token;
-        let look = recovered
-            .network
-            .authorization_fact(token, terms, None, None)
-            .await?;
+        let ask = || {
+            let network = recovered.network;
+            network.authorization_fact(token, terms, None, None)
+        };
+        let mut look = ask().await?;
+        for _ in 0..UNEXPLAINED_LOOKS {
+            if look.fact != AuthorizationFact::Unexplained {
+                break;
+            }
+            // A node may know a block's state before it can find the block's logs.
+            sleep(UNEXPLAINED_PAUSE).await;
+            look = ask().await?;
+        }
         let since_block = look.since_block;
         match look.fact {
             AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),

@@ -1,13 +1,13 @@
 //! Requests that are kept to be sent again, also to a service that may die under them.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use alloy::{
     primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
 use reqwest::header::CONTENT_TYPE;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const UNJAM_EVERY: Duration = Duration::from_secs(6);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A request, byte for byte.
@@ -109,16 +110,13 @@ impl House {
 
     /// Sends the request again for as long as it is told to come back.
     pub(crate) async fn outcome(&self, request: &Request) -> Reply {
-        let give_up_at = Instant::now() + PATIENCE;
-        loop {
+        let ask = async || {
             let reply = self.send(request).await;
             let in_flight = reply.json["code"] == "EXTERNAL_SIGNATURE_REQUEST_IN_FLIGHT";
-            if reply.status != 202 && !in_flight {
-                return reply;
-            }
-            assert!(Instant::now() < give_up_at, "{}", reply.text());
-            sleep(LOOK_EVERY).await;
-        }
+            let done = reply.status != 202 && !in_flight;
+            if done { Ok(reply) } else { Err(reply) }
+        };
+        self.wait(ask).await
     }
 
     /// A purchase as its id shows it.
@@ -129,27 +127,64 @@ impl House {
 
     /// Waits until a purchase has this state.
     pub(crate) async fn becomes(&self, id: &Value, state: &str) -> Value {
-        let give_up_at = Instant::now() + PATIENCE;
-        loop {
+        let ask = async || {
             let status = self.status(id).await;
-            if status["status"] == state {
-                return status;
-            }
-            assert!(Instant::now() < give_up_at, "not {state}: {status}");
-            sleep(LOOK_EVERY).await;
-        }
+            let done = status["status"] == state;
+            if done { Ok(status) } else { Err(status) }
+        };
+        self.wait(ask).await
     }
 
     /// The books once every payment is at its end.
     pub(crate) async fn settled_books(&self) -> Books {
-        let give_up_at = Instant::now() + PATIENCE;
-        loop {
+        let ask = async || {
             let books = self.books().await;
-            if books.open_payments() == 0 {
-                return books;
+            let done = books.open_payments() == 0;
+            if done { Ok(books) } else { Err(books) }
+        };
+        self.wait(ask).await
+    }
+
+    /// Asks until the answer is the one that is waited for.
+    async fn wait<T, E: Debug>(&self, ask: impl AsyncFn() -> Result<T, E>) -> T {
+        let start = Instant::now();
+        let asking = async {
+            loop {
+                match ask().await {
+                    Ok(answer) => return answer,
+                    Err(answer) => assert!(start.elapsed() < PATIENCE, "{answer:#?}"),
+                }
+                sleep(LOOK_EVERY).await;
             }
-            assert!(Instant::now() < give_up_at, "{books:#?}");
-            sleep(LOOK_EVERY).await;
+        };
+        tokio::pin!(asking);
+        loop {
+            tokio::select! {
+                answer = &mut asking => return answer,
+                () = sleep(UNJAM_EVERY) => self.unjam().await,
+            }
+        }
+    }
+
+    /// Makes the node forget the relayer's transactions, as nodes do, so that they are sent again.
+    /// This one at times files a transaction behind another that it is just mining, and leaves it
+    /// there for good.
+    async fn unjam(&self) {
+        if !self
+            .chain
+            .rpc::<bool>("anvil_getAutomine", json!([]))
+            .await
+            .unwrap()
+        {
+            return;
+        }
+        for relayed in self.relayed().await {
+            if self.chain.succeeded(relayed.hash).await.is_none() {
+                let forget = self
+                    .chain
+                    .rpc("anvil_dropTransaction", json!([relayed.hash]));
+                let _: Value = forget.await.unwrap();
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use alloy::{
 use counterfoil::chain::devnet::{CHAIN_ID, USDC};
 use serde_json::{Value, json};
 
-use super::{Chain, Payment, Wallet};
+use super::{Chain, Payment, Wallet, until};
 
 sol! {
     interface Token {
@@ -45,8 +45,8 @@ sol! {
 const TIP_WEI: u64 = 50_000_000_000;
 
 impl Chain {
-    /// Sends a call of the token from an account whose key nobody here needs. Does not wait for
-    /// its block.
+    /// Sends a call of the token from an account whose key nobody here needs, and waits for its
+    /// block if the node makes one by itself.
     async fn send(&self, from: Address, call: &impl SolCall) -> B256 {
         let transaction = json!({
             "from": from,
@@ -60,7 +60,12 @@ impl Chain {
             .await
             .unwrap();
         let sent = self.rpc("eth_sendTransaction", json!([transaction])).await;
-        sent.unwrap()
+        let hash = sent.unwrap();
+        if self.rpc("anvil_getAutomine", json!([])).await.unwrap() {
+            let mined = async || self.succeeded(hash).await.is_some();
+            until("a transaction is not mined", mined).await;
+        }
+        hash
     }
 
     async fn stranger(&self) -> Address {
