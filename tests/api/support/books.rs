@@ -169,22 +169,17 @@ pub(crate) async fn read(path: &Path) -> Books {
 pub(crate) struct Relayed {
     pub(crate) hash: B256,
     pub(crate) raw: Vec<u8>,
-    /// Whether it may have to be sent again.
-    pub(crate) open: bool,
 }
 
 /// What the relayer signed, in the order of its account nonces.
 pub(crate) async fn relayed(path: &Path) -> Vec<Relayed> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
-    let rows = sqlx::query(
-        "SELECT hash, raw, status = 'open' AS open FROM relayer_transactions ORDER BY account_nonce",
-    );
+    let rows = sqlx::query("SELECT hash, raw FROM relayer_transactions ORDER BY account_nonce");
     let rows = rows.fetch_all(&mut connection).await.unwrap();
     let read = |row: &SqliteRow| Relayed {
         hash: B256::from_slice(row.get("hash")),
         raw: row.get("raw"),
-        open: row.get("open"),
     };
     rows.iter().map(read).collect()
 }
