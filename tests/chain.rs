@@ -331,25 +331,25 @@ async fn a_node_that_refuses_low_fees_is_understood() {
 async fn an_account_nonce_is_used_up_only_at_its_depth() {
     let world = World::new(blocks(3)).await;
     let relayer = world.network.relayer_address();
-    let look = async |nonce: u64, hashes: &[B256]| {
+    let uses = async |nonce: u64, hashes: &[B256]| {
         let used = world.network.nonce_use(relayer, nonce, hashes);
         used.await.unwrap()
     };
     let snapshot = world.devnet.snapshot().await.unwrap();
-    assert_eq!(look(0, &[]).await, NonceUse::Unused { next: 0 });
-    assert_eq!(look(7, &[]).await, NonceUse::Unused { next: 0 });
+    assert_eq!(uses(0, &[]).await, NonceUse::Unused { next: 0 });
+    assert_eq!(uses(7, &[]).await, NonceUse::Unused { next: 0 });
     let hash = world.settle(&world.terms(1)).await;
     for confirmed in [false, false, true] {
         // By our transaction, by any of ours, or by one that nobody here knows.
-        let used = NonceUse::Used { confirmed };
-        assert_eq!(look(0, &[hash]).await, used);
-        assert_eq!(look(0, &[B256::repeat_byte(1), hash]).await, used);
-        assert_eq!(look(0, &[]).await, used);
-        assert_eq!(look(1, &[]).await, NonceUse::Unused { next: 1 });
+        let use_of_it = NonceUse::Used { confirmed };
+        assert_eq!(uses(0, &[hash]).await, use_of_it);
+        assert_eq!(uses(0, &[B256::repeat_byte(1), hash]).await, use_of_it);
+        assert_eq!(uses(0, &[]).await, use_of_it);
+        assert_eq!(uses(1, &[]).await, NonceUse::Unused { next: 1 });
         world.devnet.mine(1).await.unwrap();
     }
     world.devnet.revert(snapshot).await.unwrap();
-    assert_eq!(look(0, &[hash]).await, NonceUse::Unused { next: 0 });
+    assert_eq!(uses(0, &[hash]).await, NonceUse::Unused { next: 0 });
 }
 
 #[tokio::test]

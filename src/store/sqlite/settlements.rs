@@ -21,7 +21,6 @@ impl Command for StoreSettlement {
         &self,
         transaction: &mut SqliteConnection,
     ) -> Result<Self::Answer, StoreError> {
-        self.reopen_undone(transaction).await?;
         if let Some(open) = reads::open_transaction(&mut *transaction, self.payment).await? {
             return Ok(Some(open.signed));
         }
@@ -54,27 +53,6 @@ impl Command for StoreSettlement {
 }
 
 impl StoreSettlement {
-    /// What a reorganization undid has to be sent again, or its account nonces hold up all later
-    /// ones. One transaction of a payment at a time; the next has its turn when that is closed.
-    async fn reopen_undone(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE relayer_transactions AS undone SET status = 'open'
-             WHERE chain_id = ?1 AND relayer = ?2 AND account_nonce >= ?3 AND status = 'closed'
-               AND NOT EXISTS (
-                   SELECT 1 FROM relayer_transactions AS other
-                   WHERE other.payment_id = undone.payment_id
-                     AND (other.status = 'open'
-                          OR (other.account_nonce >= ?3
-                              AND other.account_nonce < undone.account_nonce)))",
-        )
-        .bind(rows::signed(self.chain_id, "chain_id")?)
-        .bind(self.relayer.as_slice())
-        .bind(rows::signed(self.chain_nonce, "account_nonce")?)
-        .execute(transaction)
-        .await?;
-        Ok(())
-    }
-
     async fn next_nonce(&self, transaction: &mut SqliteConnection) -> Result<u64, StoreError> {
         let row = sqlx::query(
             "SELECT coalesce(max(account_nonce) + 1, 0) AS next FROM relayer_transactions
