@@ -414,6 +414,28 @@ fn a_payment_that_a_reorganization_undoes_is_not_credited_and_comes_again() {
 }
 
 #[test]
+fn a_reorganization_of_what_was_credited_holds_up_nobody() {
+    run(async {
+        let (house, wallet, payment) = own_house(100).await;
+        let (other, another) = payer(&house, 100).await;
+        let snapshot = house.chain.snapshot().await.unwrap();
+        house.pay(&wallet, 100, &payment).await.expect(200);
+        until("it is not ticked off", async || {
+            house.open_relayed().await == 0
+        })
+        .await;
+        let first = house.relayed().await;
+        house.chain.revert(snapshot).await.unwrap();
+        assert!(!house.chain.knows(first[0].hash).await);
+        let reply = house.pay(&other, 100, &another).await;
+        house.becomes(&reply.json["purchase_id"], "credited").await;
+        // What was undone has been sent again.
+        assert_eq!(house.chain.succeeded(first[0].hash).await, Some(true));
+        arrived(&house, 200).await;
+    });
+}
+
+#[test]
 fn without_a_node_nothing_is_bought_and_all_else_goes_on() {
     run(async {
         let (house, proxy) = wired_house().await;
