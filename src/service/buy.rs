@@ -197,11 +197,12 @@ impl Service {
         }
         let taken = self
             .insert_purchase(request, recovered, credits, since_block)
-            .await?;
-        Ok(match taken {
-            Taken::New(id) => Taken::Arrived(id),
-            taken @ (Taken::Arrived(_) | Taken::Known(_)) => taken,
-        })
+            .await;
+        match taken {
+            Ok(Taken::New(id)) => Ok(Taken::Arrived(id)),
+            Err(PaymentProblem::Refused(_)) => Err(PaymentProblem::Settled),
+            taken => taken,
+        }
     }
 
     async fn insert_purchase(

@@ -11,7 +11,7 @@ use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
     chain::{ChainError, Network, SimulationError},
-    payment::{AuthorizationFact, Failure, PaymentState, Step, next_step},
+    payment::{AuthorizationFact, Failure, PaymentState, PaymentWay, Step, next_step},
     store::{CreditPayment, GiveUp, Payment, StoreSettlement},
 };
 
@@ -83,9 +83,10 @@ impl Service {
                     block,
                     now: self.now(),
                 };
-                self.store().credit_payment(credit).await?;
-                metrics::counter!("payments_credited_total").increment(1);
-                tracing::info!(%transaction, block, "a payment is credited");
+                if self.store().credit_payment(credit).await? {
+                    metrics::counter!("payments_credited_total").increment(1);
+                    tracing::info!(%transaction, block, "a payment is credited");
+                }
                 Ok(Progress::Moved)
             }
             Some(Step::Fail(failure)) => {
@@ -96,9 +97,13 @@ impl Service {
                 self.give_up(id, PaymentState::Failed, reason).await
             }
             Some(Step::Expire) => {
-                if let Some(open) = self.store().open_transaction(id).await? {
-                    // Whether it was mined, and failed, tells whose fault it is.
-                    self.tend(network, &open).await?;
+                if payment.way == PaymentWay::Direct
+                    && let Some(open) = self.store().open_transaction(id).await?
+                    // Whether it was mined, and failed, tells whose fault it is; without an answer
+                    // it is not the payer's.
+                    && let Err(error) = self.tend(network, &open).await
+                {
+                    waits(id, &error);
                 }
                 self.give_up(id, PaymentState::Expired, Reason::Expired)
                     .await

@@ -211,11 +211,12 @@ impl Store {
         answer
     }
 
-    /// Books a confirmed transfer, once.
+    /// Books a confirmed transfer, once. True when this moved money in the books: another may have
+    /// been first, and a payment whose tool has still to answer only becomes `confirmed`.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn credit_payment(&self, credit: CreditPayment) -> Result<(), StoreError> {
+    pub async fn credit_payment(&self, credit: CreditPayment) -> Result<bool, StoreError> {
         let answer = self.queue.submit(credit).await;
         self.payments_changed.notify_waiters();
         answer

@@ -67,7 +67,7 @@ impl Service {
                 identified,
             };
             if let Err(error) = service.follow_and_run(id, &run).await {
-                // The next start turns the payment into credits of its payer.
+                // Past its deadline, the sweeper turns the payment into credits of its payer.
                 tracing::warn!(payment = ?id, %error, "a paid call was not run");
             }
         });

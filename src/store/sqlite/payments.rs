@@ -138,9 +138,10 @@ async fn insert_call(
 /// Books what arrived as [`booking`] decides. Only an open payment, or a refused one that was paid all
 /// the same, is credited, so a second execution changes nothing.
 impl Command for CreditPayment {
-    type Answer = ();
+    /// Whether it was booked.
+    type Answer = bool;
 
-    async fn execute(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
+    async fn execute(&self, transaction: &mut SqliteConnection) -> Result<bool, StoreError> {
         let Some(payment) = reads::payment(&mut *transaction, self.payment).await? else {
             return Err(StoreError::Corrupt("payments"));
         };
@@ -170,13 +171,14 @@ impl Command for CreditPayment {
         .execute(&mut *transaction)
         .await?;
         if moved.rows_affected() == 0 {
-            return Ok(());
+            return Ok(false);
         }
         match booking {
-            Booking::Undecided => Ok(()),
-            Booking::Credits => to_wallet(transaction, &payment, self.now).await,
-            Booking::Revenue => to_revenue(transaction, &payment, self.now).await,
+            Booking::Undecided => return Ok(false),
+            Booking::Credits => to_wallet(transaction, &payment, self.now).await?,
+            Booking::Revenue => to_revenue(transaction, &payment, self.now).await?,
         }
+        Ok(true)
     }
 }
 
