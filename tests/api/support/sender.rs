@@ -3,6 +3,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use alloy::{
+    hex,
     primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
@@ -17,7 +18,7 @@ use super::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const UNJAM_EVERY: Duration = Duration::from_secs(6);
+const UNJAM_EVERY: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A request, byte for byte.
@@ -166,25 +167,30 @@ impl House {
         }
     }
 
-    /// Makes the node forget the relayer's transactions, as nodes do, so that they are sent again.
-    /// This one at times files a transaction behind another that it is just mining, and leaves it
-    /// there for good.
+    /// Takes the relayer's transactions out of the node's pool and puts them back, one after the
+    /// other. This node at times files a transaction behind another that it is just mining, and leaves
+    /// it there for good. What the node does not hold is left to the service.
     async fn unjam(&self) {
-        if !self
-            .chain
-            .rpc::<bool>("anvil_getAutomine", json!([]))
-            .await
-            .unwrap()
-        {
+        let automine = self.chain.rpc::<bool>("anvil_getAutomine", json!([]));
+        if !automine.await.unwrap() {
             return;
         }
-        for relayed in self.relayed().await {
-            if self.chain.succeeded(relayed.hash).await.is_none() {
-                let forget = self
-                    .chain
-                    .rpc("anvil_dropTransaction", json!([relayed.hash]));
-                let _: Value = forget.await.unwrap();
+        for Relayed { hash, raw } in self.relayed().await {
+            let held = self.chain.rpc("eth_getTransactionByHash", json!([hash]));
+            let held: Value = held.await.unwrap();
+            if !held.is_object() || !held["blockHash"].is_null() {
+                continue;
             }
+            let forget = self.chain.rpc("anvil_dropTransaction", json!([hash]));
+            let _: Value = forget.await.unwrap();
+            let again = json!([hex::encode_prefixed(raw)]);
+            // The service may have been faster: then the node refuses what it knows.
+            drop(
+                self.chain
+                    .rpc::<B256>("eth_sendRawTransaction", again)
+                    .await,
+            );
+            sleep(LOOK_EVERY).await;
         }
     }
 
