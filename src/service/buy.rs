@@ -189,8 +189,9 @@ impl Service {
         recovered: Recovered<'_>,
         since_block: u64,
     ) -> Result<Taken, PaymentProblem> {
-        let credits = worth(recovered.asset, &recovered.payment.authorization);
-        let credits = credits.ok_or(PaymentProblem::Settled)?;
+        let credits = self
+            .arrived_credits(request, &recovered)
+            .ok_or(PaymentProblem::Settled)?;
         check_sponsor(request, &recovered).map_err(|_| PaymentProblem::Settled)?;
         if recovered.payer() != request.wallet && credits != request.credits {
             return Err(PaymentProblem::Settled);
@@ -203,6 +204,18 @@ impl Service {
             Err(PaymentProblem::Refused(_)) => Err(PaymentProblem::Settled),
             taken => taken,
         }
+    }
+
+    /// What was asked for, if this is its price; otherwise what the amount is worth. The two differ
+    /// where a base unit of the token is worth more than a unit of credits.
+    fn arrived_credits(&self, request: &BuyRequest, recovered: &Recovered<'_>) -> Option<Credits> {
+        let (asset, terms) = (recovered.asset, &recovered.payment.authorization);
+        let asked = self.check_amount(request.credits).is_ok()
+            && asset.price(request.credits) == Some(terms.value);
+        if asked {
+            return Some(request.credits);
+        }
+        worth(asset, terms)
     }
 
     async fn insert_purchase(

@@ -302,9 +302,11 @@ fn check_validity(terms: &Authorization, now: Timestamp, seconds_min: u64) -> Re
     Ok(())
 }
 
-/// The credits that a transfer of `terms.value` is worth; `None` for nothing or a part of a unit.
+/// The credits that a transfer of `terms.value` is worth; `None` for less than a unit.
 pub(super) fn worth(asset: &Asset, terms: &Authorization) -> Option<Credits> {
-    Credits::from_base_units(terms.value, asset.decimals).filter(|credits| credits.is_positive())
+    asset
+        .worth(terms.value)
+        .filter(|credits| credits.is_positive())
 }
 
 fn signature(bytes: &[u8]) -> Option<Signature> {

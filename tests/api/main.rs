@@ -22,6 +22,7 @@ mod limits;
 mod payments;
 mod prices;
 mod purchase;
+mod rates;
 mod replay;
 mod signatures;
 mod spend;
