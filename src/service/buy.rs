@@ -137,7 +137,7 @@ impl Service {
         if let Some(known) = self.known_payment(&payment).await? {
             return Ok(Taken::Known(Box::new(known)));
         }
-        let recovered = self.recover_payer(payment)?;
+        let recovered = self.recover_payer(payment).await?;
         if let Some(known) = self.store().payment_by_key(&recovered.key()).await? {
             return Ok(Taken::Known(Box::new(known)));
         }

@@ -25,8 +25,8 @@ pub use calls::{
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use payments::{
-    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal,
-    ReplaceTransaction, SignedTransaction, StoreSettlement,
+    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord, Payment,
+    PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
 };
 
 use crate::{
@@ -330,6 +330,12 @@ impl Store {
         id: PurchaseId,
     ) -> Result<Option<OpenTransaction>, StoreError> {
         sqlite::reads::open_transaction(self.backend.readers(), id).await
+    }
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payer_record(&self, payer: AgentAddress) -> Result<PayerRecord, StoreError> {
+        sqlite::reads::payer_record(self.backend.readers(), payer).await
     }
 
     /// How many transactions the relayer signed for a payment.
