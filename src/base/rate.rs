@@ -41,7 +41,7 @@ impl UsdRate {
     #[must_use]
     pub fn base_units(self, credits: Credits, decimals: u8) -> Option<U256> {
         let units = U256::from(u64::try_from(credits.units()).ok()?);
-        let amount = units.checked_mul(self.tokens(decimals)?)?;
+        let amount = units.checked_mul(tokens(decimals)?)?;
         Some(amount.div_ceil(self.dollars()))
     }
 
@@ -50,20 +50,19 @@ impl UsdRate {
     /// `None` when it does not fit.
     #[must_use]
     pub fn worth(self, amount: U256, decimals: u8) -> Option<Credits> {
-        let units = amount.checked_mul(self.dollars())? / self.tokens(decimals)?;
+        let units = amount.checked_mul(self.dollars())? / tokens(decimals)?;
         i64::try_from(units).ok().map(Credits::from_units)
     }
 
-    /// One side of the rate: so many base units …
-    fn tokens(self, decimals: u8) -> Option<U256> {
-        let whole = U256::from(10_u8).checked_pow(U256::from(decimals))?;
-        whole.checked_mul(U256::from(ONE))
-    }
-
-    /// … are worth so many units of credits.
+    /// So many units of credits are worth as many base units as [`tokens`] says.
     fn dollars(self) -> U256 {
         U256::from(self.0) * U256::from(UNITS_PER_USD)
     }
+}
+
+fn tokens(decimals: u8) -> Option<U256> {
+    let whole = U256::from(10_u8).checked_pow(U256::from(decimals))?;
+    whole.checked_mul(U256::from(ONE))
 }
 
 impl FromStr for UsdRate {

@@ -155,6 +155,8 @@ fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::Bytes;
+
     use super::*;
 
     #[test]

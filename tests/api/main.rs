@@ -14,6 +14,7 @@ mod support;
 mod bad_input;
 mod chain;
 mod config;
+mod contract_wallets;
 mod crash;
 mod direct;
 mod failures;
