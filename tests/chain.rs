@@ -17,7 +17,7 @@ use counterfoil::{
         SignedTransaction, SimulationError, StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
-    payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
+    payment::{Authorization, AuthorizationFact, Confirmations, Inclusion, TransferMethod},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -72,6 +72,7 @@ impl World {
 
     fn terms(&self, nonce: u8) -> Authorization {
         Authorization {
+            method: TransferMethod::Eip3009,
             from: self.payer.address(),
             to: PAY_TO,
             value: U256::from(PRICE),
@@ -503,6 +504,7 @@ async fn a_nonce_used_for_another_recipient_is_spent_elsewhere() {
     let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let elsewhere = Authorization {
+        method: TransferMethod::Eip3009,
         to: Address::repeat_byte(0xbb),
         ..terms.clone()
     };
@@ -544,6 +546,7 @@ async fn an_authorization_that_ran_out_stays_unused() {
         .unwrap();
     let now: U256 = serde_json::from_value(head["timestamp"].clone()).unwrap();
     let terms = Authorization {
+        method: TransferMethod::Eip3009,
         valid_before: now.to::<u64>() + 60,
         ..world.terms(1)
     };
@@ -574,6 +577,7 @@ async fn the_simulation_tells_what_the_token_would() {
     assert!((50_000..200_000).contains(&simulate(&terms, &signature).await.unwrap()));
 
     let too_much = Authorization {
+        method: TransferMethod::Eip3009,
         value: U256::from(6 * PRICE),
         ..terms.clone()
     };

@@ -10,6 +10,7 @@ CREATE TABLE payments (
     -- Base units of the token: up to 256 bits, so text.
     amount           TEXT    NOT NULL,
     -- The signed authorization; NULL for a transfer that its payer sent without one.
+    transfer_method  TEXT,
     valid_after      INTEGER,
     valid_before     INTEGER,
     nonce            BLOB,
@@ -38,9 +39,11 @@ CREATE TABLE payments (
     CONSTRAINT payments_way_known CHECK (way IN ('purchase', 'direct', 'claim', 'event', 'transfer')),
     CONSTRAINT payments_signed_whole CHECK (
         (signature IS NULL) = (nonce IS NULL)
+        AND (signature IS NULL) = (transfer_method IS NULL)
         AND (signature IS NULL) = (valid_after IS NULL)
         AND (signature IS NULL) = (valid_before IS NULL)
     ),
+    CONSTRAINT payments_method_known CHECK (transfer_method IN ('eip3009', 'permit2')),
     CONSTRAINT payments_named CHECK (signature IS NOT NULL OR log_position IS NOT NULL),
     CONSTRAINT payments_booked_known CHECK (booked IN ('wallet', 'revenue', 'suspense')),
     CONSTRAINT payments_booked_when_credited CHECK ((booked IS NOT NULL) = (state = 'credited')),
@@ -66,8 +69,8 @@ WHEN OLD.state = 'credited' AND NEW.state NOT IN ('credited', 'broadcast') BEGIN
     SELECT RAISE(ABORT, 'a credited payment only goes back to broadcast');
 END;
 CREATE TRIGGER payments_same_terms BEFORE UPDATE OF
-    way, chain_id, token, payer, pay_to, amount, valid_after, valid_before, nonce, signature, credits_units,
-    log_position
+    way, chain_id, token, payer, pay_to, amount, transfer_method, valid_after, valid_before, nonce, signature,
+    credits_units, log_position
 ON payments BEGIN
     SELECT RAISE(ABORT, 'the terms of a payment are never changed');
 END;

@@ -8,6 +8,38 @@ sol! {
         function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
     }
 
+    /// Permit2's nonces.
+    interface Permit2 {
+        function nonceBitmap(address owner, uint256 wordPos) external view returns (uint256);
+    }
+
+    /// x402's `x402ExactPermit2Proxy`.
+    interface Permit2Proxy {
+        struct TokenPermissions {
+            address token;
+            uint256 amount;
+        }
+
+        struct PermitTransferFrom {
+            TokenPermissions permitted;
+            uint256 nonce;
+            uint256 deadline;
+        }
+
+        struct Witness {
+            address to;
+            uint256 validAfter;
+        }
+
+        function PERMIT2() external view returns (address);
+        function settle(
+            PermitTransferFrom permit,
+            address owner,
+            Witness witness,
+            bytes signature
+        ) external;
+    }
+
     /// EIP-20 with EIP-3009, and Circle's additions to it.
     interface Token {
         event Transfer(address indexed from, address indexed to, uint256 value);
@@ -15,6 +47,7 @@ sol! {
         event AuthorizationCanceled(address indexed authorizer, bytes32 indexed nonce);
 
         function balanceOf(address account) external view returns (uint256);
+        function allowance(address owner, address spender) external view returns (uint256);
         function DOMAIN_SEPARATOR() external view returns (bytes32);
         function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
 

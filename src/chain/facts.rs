@@ -9,7 +9,7 @@ use super::{
     search::LOOKBACK_BLOCKS,
     verdict::{self, Verdict},
 };
-use crate::payment::{Authorization, AuthorizationFact, Inclusion};
+use crate::payment::{Authorization, AuthorizationFact, Inclusion, TransferMethod};
 
 /// How far below what a look saw a later search ends: more than any reorganization goes back.
 const SEARCH_MARGIN_BLOCKS: u64 = 256;
@@ -63,7 +63,12 @@ impl Network {
                 token,
                 terms,
             };
-            let fact = look.fact(since_block, known_transaction).await?;
+            let fact = match terms.method {
+                TransferMethod::Eip3009 => look.fact(since_block, known_transaction).await?,
+                TransferMethod::Permit2 => {
+                    look.permit2_fact(since_block, known_transaction).await?
+                }
+            };
             Ok(AuthorizationLook {
                 fact,
                 since_block: look.since_block(fact),
@@ -128,11 +133,11 @@ impl Network {
 }
 
 /// One look at one authorization.
-struct Look<'a> {
-    node: &'a Node,
-    horizon: Horizon,
-    token: Address,
-    terms: &'a Authorization,
+pub(super) struct Look<'a> {
+    pub(super) node: &'a Node,
+    pub(super) horizon: Horizon,
+    pub(super) token: Address,
+    pub(super) terms: &'a Authorization,
 }
 
 impl Look<'_> {
@@ -204,7 +209,7 @@ impl Look<'_> {
 }
 
 /// Where a receipt's block stands, once it is sure that the block is on the canonical chain.
-async fn inclusion(
+pub(super) async fn inclusion(
     node: &Node,
     horizon: &Horizon,
     receipt: &Receipt,

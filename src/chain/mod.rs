@@ -13,6 +13,7 @@ mod facts;
 mod fees;
 mod network;
 mod node;
+mod permit2;
 mod relayer;
 mod rpc;
 mod search;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     base::{AssetId, Credits, NetworkId, UsdRate},
-    payment::{Confirmations, TokenDomain},
+    payment::{Confirmations, TokenDomain, TransferMethod},
 };
 
 /// What an operator says of a network.
@@ -45,6 +45,9 @@ pub struct Asset {
     pub decimals: u8,
     /// What a whole token is worth.
     pub usd_rate: UsdRate,
+    /// How payments in it are signed.
+    pub transfer_method: TransferMethod,
+    /// Empty when nobody knows it: then `transfer_method` must be one that does without.
     pub eip712_name: String,
     pub eip712_version: String,
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{Asset, Network, NetworkSettings};
 use crate::{
     base::{NetworkId, UsdRate},
-    payment::Confirmations,
+    payment::{Confirmations, TransferMethod},
 };
 
 pub(super) const NETWORK: NetworkId = NetworkId::from_chain_id(84532);
@@ -19,6 +19,7 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         symbol: "USDC".into(),
         decimals: 6,
         usd_rate: UsdRate::PAR,
+        transfer_method: TransferMethod::Eip3009,
         eip712_name: "USDC".into(),
         eip712_version: "2".into(),
     };

@@ -84,9 +84,11 @@ impl Service {
             Some(Step::Settle) => self.settle(network, &payment, authorization).await,
             Some(Step::Resend) => self.resend(network, &payment, authorization).await,
             Some(Step::Credit(at)) => {
+                let terms = &authorization.terms;
                 let credit = CreditPayment {
                     payment: id,
                     at,
+                    transfers: network.transfer_keys(payment.asset, terms, at).await?,
                     now: self.now(),
                 };
                 if self.store().credit_payment(credit).await? {
@@ -148,7 +150,11 @@ impl Service {
         let gas_limit = match simulated {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
-            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+            Err(
+                error @ (SimulationError::Reverted(_)
+                | SimulationError::TooMuchGas { .. }
+                | SimulationError::NoProxy),
+            ) => {
                 if payment.state == PaymentState::Authorized {
                     if !matches!(
                         look(network, payment, authorization).await?,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     base::NetworkId,
-    payment::{Authorization, TokenDomain},
+    payment::{Authorization, TokenDomain, TransferMethod},
 };
 
 /// The protocol version that these documents speak.
@@ -58,10 +58,16 @@ pub struct PaymentRequirements {
     pub extra: DomainExtra,
 }
 
-/// The EIP-712 domain of the asset, as far as a client cannot know it.
+/// The EIP-712 domain of the asset, as far as a client cannot know it, and how it is moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DomainExtra {
+    /// Absent: EIP-3009.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset_transfer_method: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
 }
 
@@ -126,10 +132,11 @@ impl PaymentRequired {
 }
 
 impl PaymentRequirements {
-    /// An EIP-3009 payment of exactly `amount` base units to `pay_to`.
+    /// A payment of exactly `amount` base units to `pay_to`.
     #[must_use]
     pub fn exact(
         token: &TokenDomain,
+        method: TransferMethod,
         pay_to: Address,
         amount: U256,
         max_timeout_seconds: u64,
@@ -142,6 +149,10 @@ impl PaymentRequirements {
             pay_to: format!("{pay_to:#x}"),
             max_timeout_seconds,
             extra: DomainExtra {
+                asset_transfer_method: match method {
+                    TransferMethod::Eip3009 => None,
+                    TransferMethod::Permit2 => Some(method.as_str().to_owned()),
+                },
                 name: token.name.clone(),
                 version: token.version.clone(),
             },
@@ -231,7 +242,8 @@ mod tests {
             version: "2".into(),
         };
         let pay_to = address!("209693Bc6afc0C5328bA36FaF03C514EF312287C");
-        PaymentRequirements::exact(&token, pay_to, U256::from(1_000_000), 300)
+        let method = TransferMethod::Eip3009;
+        PaymentRequirements::exact(&token, method, pay_to, U256::from(1_000_000), 300)
     }
 
     #[test]

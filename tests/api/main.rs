@@ -21,6 +21,7 @@ mod failures;
 mod http;
 mod limits;
 mod payments;
+mod permit2;
 mod prices;
 mod purchase;
 mod rates;

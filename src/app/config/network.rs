@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::{problems::Problems, raw};
 use crate::{
     base::{AgentAddress, AssetId, NetworkId, UsdRate},
-    payment::{Confirmations, TokenDomain},
+    payment::{Confirmations, TokenDomain, TransferMethod},
 };
 
 /// Assets of all networks together: each is an offer in a header of at most 8 KiB.
@@ -45,6 +45,8 @@ pub struct Asset {
     pub decimals: u8,
     /// Dollars for a whole token.
     pub usd_rate: UsdRate,
+    /// How payments in it are signed. By Permit2, the domain's name and version may be empty.
+    pub transfer_method: TransferMethod,
 }
 
 impl fmt::Debug for Network {
@@ -142,15 +144,28 @@ fn asset(
     problems: &mut Problems,
 ) -> Option<Asset> {
     let token = address(&format!("{key}.address"), &raw.address, problems);
-    for (name, text, length_max) in [
-        ("symbol", &raw.symbol, 16),
-        ("eip712_name", &raw.eip712_name, 64),
-        ("eip712_version", &raw.eip712_version, 16),
-    ] {
-        if text.is_empty() || text.len() > length_max {
-            let what = format_args!("must be 1 to {length_max} bytes");
-            problems.add_value(format!("{key}.{name}"), text, what);
+    within_bytes(&format!("{key}.symbol"), &raw.symbol, 16, problems);
+    let transfer_method = problems.take(
+        format!("{key}.transfer_method"),
+        &raw.transfer_method,
+        TransferMethod::parse(&raw.transfer_method).ok_or("is neither \"eip3009\" nor \"permit2\""),
+    );
+    // EIP-3009 is signed under the token's own domain, Permit2 under Permit2's.
+    let needed = transfer_method == Some(TransferMethod::Eip3009);
+    let mut domain = |name: &str, text: &Option<String>, bytes_max| {
+        let key = format!("{key}.{name}");
+        match text {
+            Some(text) => within_bytes(&key, text, bytes_max, problems),
+            None if needed => problems.add(key, "is missing"),
+            None => {}
         }
+        text.clone().unwrap_or_default()
+    };
+    let eip712_name = domain("eip712_name", &raw.eip712_name, 64);
+    let eip712_version = domain("eip712_version", &raw.eip712_version, 16);
+    if eip712_name.is_empty() != eip712_version.is_empty() {
+        let what = "and eip712_version go together: give both or neither";
+        problems.add(format!("{key}.eip712_name"), what);
     }
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
     let usd_rate = match &raw.usd_rate {
@@ -163,13 +178,21 @@ fn asset(
                 network,
                 token: token?,
             },
-            name: raw.eip712_name.clone(),
-            version: raw.eip712_version.clone(),
+            name: eip712_name,
+            version: eip712_version,
         },
         symbol: raw.symbol.clone(),
         decimals: u8::try_from(decimals).ok()?,
         usd_rate: usd_rate?,
+        transfer_method: transfer_method?,
     })
+}
+
+fn within_bytes(key: &str, text: &str, bytes_max: usize, problems: &mut Problems) {
+    if text.is_empty() || text.len() > bytes_max {
+        let what = format_args!("must be 1 to {bytes_max} bytes");
+        problems.add_value(key, text, what);
+    }
 }
 
 fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {

@@ -111,8 +111,10 @@ pub(super) struct Asset {
     pub(super) symbol: String,
     pub(super) decimals: u64,
     pub(super) usd_rate: Option<String>,
-    pub(super) eip712_name: String,
-    pub(super) eip712_version: String,
+    #[serde(default = "eip3009")]
+    pub(super) transfer_method: String,
+    pub(super) eip712_name: Option<String>,
+    pub(super) eip712_version: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -225,6 +227,10 @@ fn five_hundred() -> u64 {
 
 fn local() -> String {
     "local".into()
+}
+
+fn eip3009() -> String {
+    "eip3009".into()
 }
 
 fn post() -> String {

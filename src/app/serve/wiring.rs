@@ -100,6 +100,7 @@ fn asset(config: &config::Asset) -> Asset {
         symbol: config.symbol.clone(),
         decimals: config.decimals,
         usd_rate: config.usd_rate,
+        transfer_method: config.transfer_method,
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }

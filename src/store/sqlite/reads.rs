@@ -127,6 +127,19 @@ pub(in super::super) async fn payment_by_key<'e>(
     .transpose()
 }
 
+/// The payment that a transfer is counted for.
+pub(super) async fn payment_of_key(
+    transaction: &mut SqliteConnection,
+    key: &PaymentKey,
+) -> Result<Option<PurchaseId>, StoreError> {
+    sqlx::query("SELECT payment_id FROM payment_keys WHERE key = ?")
+        .bind(key.to_string())
+        .fetch_optional(transaction)
+        .await?
+        .map(|row| rows::parsed(&row, "payment_id"))
+        .transpose()
+}
+
 pub(in super::super) async fn open_payments(
     pool: &SqlitePool,
     after: Option<PurchaseId>,

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Chain, Payment, Wallet, until};
 
+/// More than the service offers.
+const TIP_WEI: u64 = 50_000_000_000;
+
 const FACTORY: &str = include_str!("../../../contracts/artifacts/WalletFactory.json");
 
 sol! {
@@ -126,7 +129,7 @@ impl Chain {
         self.transact_as(from, to, data).await
     }
 
-    /// The same from an account of the test's choice.
+    /// The same from an account of the test's choice. It is mined before what the service sent.
     pub(crate) async fn transact_as(
         &self,
         from: Address,
@@ -137,12 +140,24 @@ impl Chain {
         self.rpc::<()>("anvil_impersonateAccount", json!([from]))
             .await
             .unwrap();
-        let mut transaction = json!({ "from": from, "data": data });
+        let mut transaction = json!({
+            "from": from,
+            "data": data,
+            "maxPriorityFeePerGas": U256::from(TIP_WEI),
+            "maxFeePerGas": U256::from(4 * TIP_WEI),
+        });
         if let Some(to) = to {
             transaction["to"] = json!(to);
         }
         let sent = self.rpc("eth_sendTransaction", json!([transaction])).await;
         let hash: B256 = sent.unwrap();
+        if !self
+            .rpc::<bool>("anvil_getAutomine", json!([]))
+            .await
+            .unwrap()
+        {
+            self.mine(1).await.unwrap();
+        }
         let method = "eth_getTransactionReceipt";
         until("a transaction is not mined", async || {
             !self

@@ -1,7 +1,7 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
 //! over x402, [`contract_wallet`] who signs with code, [`token`] what others do on the chain and
-//! [`proxy`] a bad line to it, [`client`] the requests and [`sender`] those that are sent again,
+//! [`permit2`] through another contract, [`proxy`] a bad line to it, [`client`] the requests and [`sender`] those that are sent again,
 //! [`books`] the database behind them.
 
 pub(crate) mod books;
@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod contract_wallet;
 pub(crate) mod house;
 pub(crate) mod payment;
+pub(crate) mod permit2;
 pub(crate) mod proxy;
 pub(crate) mod sender;
 pub(crate) mod token;
