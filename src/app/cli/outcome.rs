@@ -38,8 +38,20 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn usage(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(USAGE, code, detail)
+    }
+
+    pub(super) fn refused(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(REFUSED, code, detail)
+    }
+
+    pub(super) fn unreachable(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(UNREACHABLE, code, detail)
+    }
+
+    fn new(exit: u8, code: &str, detail: impl Into<String>) -> Self {
         Self {
-            exit: USAGE,
+            exit,
             code: code.to_owned(),
             detail: detail.into(),
             next: None,
@@ -49,6 +61,12 @@ impl Failed {
 
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// Tells a program something more; people find it in the detail.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.rest.push((name.to_owned(), value.into()));
         self
     }
 
