@@ -122,7 +122,7 @@ fn gas_limit(estimate: u64) -> Result<u64, SimulationError> {
 }
 
 /// The token's own words, if the refusal is a revert. Nodes mark it by code 3, or by text alone.
-fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
+pub(super) fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
     if refusal.code != 3 && !refusal.message.to_ascii_lowercase().contains("revert") {
         return None;
     }

@@ -16,6 +16,7 @@ mod bad_input;
 mod chain;
 mod config;
 mod crash;
+mod deploy;
 mod direct;
 mod failures;
 mod http;

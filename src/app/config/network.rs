@@ -32,6 +32,10 @@ pub struct Network {
     pub relayer_key_file: PathBuf,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// `CreditsPurchase`, where it is deployed.
+    pub purchase_contract: Option<Address>,
+    /// `CheckpointAnchor`, where it is deployed.
+    pub anchor_contract: Option<Address>,
     /// At least one.
     pub assets: Vec<Asset>,
 }
@@ -55,6 +59,8 @@ impl fmt::Debug for Network {
             .field("pay_to", &self.pay_to)
             .field("relayer_key_file", &self.relayer_key_file)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
+            .field("purchase_contract", &self.purchase_contract)
+            .field("anchor_contract", &self.anchor_contract)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
     }
@@ -102,6 +108,12 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         raw.max_fee_gwei,
         MAX_FEE_GWEI,
     );
+    let contract = |name: &str, raw: &Option<String>, problems: &mut Problems| {
+        let text = raw.as_deref()?;
+        address(&format!("{key}.{name}"), text, problems)
+    };
+    let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
+    let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -129,6 +141,8 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         pay_to: pay_to?,
         relayer_key_file: raw.relayer_key_file.clone()?,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
+        purchase_contract,
+        anchor_contract,
         assets,
     })
 }
