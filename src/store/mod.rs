@@ -26,8 +26,8 @@ pub use calls::{
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use payments::{
-    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal,
-    ReplaceTransaction, SignedTransaction, StoreSettlement,
+    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord, Payment,
+    PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
 };
 pub use suspense::InSuspense;
 
@@ -332,6 +332,12 @@ impl Store {
         id: PurchaseId,
     ) -> Result<Option<OpenTransaction>, StoreError> {
         sqlite::reads::open_transaction(self.backend.readers(), id).await
+    }
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payer_record(&self, payer: AgentAddress) -> Result<PayerRecord, StoreError> {
+        sqlite::reads::payer_record(self.backend.readers(), payer).await
     }
 
     /// How many transactions the relayer signed for a payment.
