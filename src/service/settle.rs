@@ -11,7 +11,9 @@ use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
     chain::{ChainError, Network, SimulationError},
-    payment::{AuthorizationFact, Failure, PaymentState, PaymentWay, Step, next_step},
+    payment::{
+        AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
+    },
     store::{CreditPayment, GiveUp, Payment, StoreSettlement},
 };
 
@@ -68,24 +70,26 @@ impl Service {
             // The operator took the network out of the configuration; the state is durable.
             return Ok(Progress::Settled);
         };
-        let fact = look(network, &payment).await?;
-        match next_step(payment.state, &payment.terms, fact) {
+        let Some(authorization) = &payment.authorization else {
+            return Ok(Progress::Settled);
+        };
+        let fact = look(network, &payment, authorization).await?;
+        match next_step(payment.state, &authorization.terms, fact) {
             None => Ok(Progress::Settled),
             // Nobody waits for what was refused; it is looked at again once it has run out.
             Some(Step::Wait) if refused => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
-            Some(Step::Settle) => self.settle(network, &payment).await,
-            Some(Step::Resend) => self.resend(network, &payment).await,
-            Some(Step::Credit { transaction, block }) => {
+            Some(Step::Settle) => self.settle(network, &payment, authorization).await,
+            Some(Step::Resend) => self.resend(network, &payment, authorization).await,
+            Some(Step::Credit(at)) => {
                 let credit = CreditPayment {
                     payment: id,
-                    transaction,
-                    block,
+                    at,
                     now: self.now(),
                 };
                 if self.store().credit_payment(credit).await? {
                     metrics::counter!("payments_credited_total").increment(1);
-                    tracing::info!(%transaction, block, "a payment is credited");
+                    tracing::info!(transaction = %at.transaction, block = at.block, "a payment is credited");
                 }
                 Ok(Progress::Moved)
             }
@@ -128,14 +132,14 @@ impl Service {
     }
 
     /// Signs, stores, sends: in this order.
-    async fn settle(&self, network: &Network, payment: &Payment) -> Result<Progress, Unavailable> {
-        let Payment {
-            id,
-            asset,
-            terms,
-            signature,
-            ..
-        } = payment;
+    async fn settle(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<Progress, Unavailable> {
+        let Payment { id, asset, .. } = payment;
+        let SignedAuthorization { terms, signature } = authorization;
         let simulated = network
             .simulate_settlement(asset.token, terms, signature)
             .await;
@@ -145,7 +149,7 @@ impl Service {
             Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
                 if payment.state == PaymentState::Authorized {
                     if !matches!(
-                        look(network, payment).await?,
+                        look(network, payment, authorization).await?,
                         AuthorizationFact::Unused { .. }
                     ) {
                         // It was used up since the last look: that is why. Look again soon.
@@ -189,13 +193,18 @@ impl Service {
 
     /// The authorization is unused though its settlement was stored: send the same bytes again, or
     /// find that they can never be mined.
-    async fn resend(&self, network: &Network, payment: &Payment) -> Result<Progress, Unavailable> {
+    async fn resend(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<Progress, Unavailable> {
         match self.store().open_transaction(payment.id).await? {
             Some(open) => {
                 self.tend(network, &open).await?;
                 Ok(Progress::Waiting)
             }
-            None => self.settle(network, payment).await,
+            None => self.settle(network, payment, authorization).await,
         }
     }
 
@@ -222,11 +231,15 @@ impl Service {
     }
 }
 
-async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact, ChainError> {
+async fn look(
+    network: &Network,
+    payment: &Payment,
+    authorization: &SignedAuthorization,
+) -> Result<AuthorizationFact, ChainError> {
     let look = network
         .authorization_fact(
             payment.asset.token,
-            &payment.terms,
+            &authorization.terms,
             Some(payment.since_block),
             payment.transaction,
         )
