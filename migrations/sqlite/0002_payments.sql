@@ -55,6 +55,7 @@ CREATE TABLE payments (
 ) WITHOUT ROWID;
 CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
 CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
+CREATE INDEX payments_suspense ON payments (created_ms, id) WHERE booked = 'suspense';
 CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
 -- One unsettled direct call a payer.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)

@@ -177,7 +177,7 @@ pub(super) fn is_revert(refusal: &RpcRefusal) -> bool {
 }
 
 /// The token's own words, if the refusal is a revert. Nodes mark it by code 3, or by text alone.
-fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
+pub(super) fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
     if refusal.code != 3 && !refusal.message.to_ascii_lowercase().contains("revert") {
         return None;
     }

@@ -20,6 +20,7 @@ mod relay;
 mod run;
 mod session;
 mod settle;
+mod suspense;
 mod unavailable;
 
 use std::{

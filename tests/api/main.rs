@@ -11,11 +11,13 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod chain;
 mod config;
 mod contract_wallets;
 mod crash;
+mod deploy;
 mod direct;
 mod failures;
 mod http;

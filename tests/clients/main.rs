@@ -17,7 +17,9 @@
 mod support;
 
 mod agentpmt;
+mod client;
 mod examples;
 mod foundation;
 mod money;
+mod permit2;
 mod script;

@@ -32,6 +32,10 @@ pub struct Network {
     pub relayer_key_file: PathBuf,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// `CreditsPurchase`, where it is deployed.
+    pub purchase_contract: Option<Address>,
+    /// `CheckpointAnchor`, where it is deployed.
+    pub anchor_contract: Option<Address>,
     /// At least one.
     pub assets: Vec<Asset>,
 }
@@ -59,6 +63,8 @@ impl fmt::Debug for Network {
             .field("pay_to", &self.pay_to)
             .field("relayer_key_file", &self.relayer_key_file)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
+            .field("purchase_contract", &self.purchase_contract)
+            .field("anchor_contract", &self.anchor_contract)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
     }
@@ -106,6 +112,12 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         raw.max_fee_gwei,
         MAX_FEE_GWEI,
     );
+    let contract = |name: &str, raw: &Option<String>, problems: &mut Problems| {
+        let text = raw.as_deref()?;
+        address(&format!("{key}.{name}"), text, problems)
+    };
+    let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
+    let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -133,6 +145,8 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         pay_to: pay_to?,
         relayer_key_file: raw.relayer_key_file.clone()?,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
+        purchase_contract,
+        anchor_contract,
         assets,
     })
 }
@@ -150,23 +164,7 @@ fn asset(
         &raw.transfer_method,
         TransferMethod::parse(&raw.transfer_method).ok_or("is neither \"eip3009\" nor \"permit2\""),
     );
-    // EIP-3009 is signed under the token's own domain, Permit2 under Permit2's.
-    let needed = transfer_method == Some(TransferMethod::Eip3009);
-    let mut domain = |name: &str, text: &Option<String>, bytes_max| {
-        let key = format!("{key}.{name}");
-        match text {
-            Some(text) => within_bytes(&key, text, bytes_max, problems),
-            None if needed => problems.add(key, "is missing"),
-            None => {}
-        }
-        text.clone().unwrap_or_default()
-    };
-    let eip712_name = domain("eip712_name", &raw.eip712_name, 64);
-    let eip712_version = domain("eip712_version", &raw.eip712_version, 16);
-    if eip712_name.is_empty() != eip712_version.is_empty() {
-        let what = "and eip712_version go together: give both or neither";
-        problems.add(format!("{key}.eip712_name"), what);
-    }
+    let domain = asset_domain(key, raw, transfer_method, problems);
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
     let usd_rate = match &raw.usd_rate {
         None => Some(UsdRate::PAR),
@@ -178,14 +176,41 @@ fn asset(
                 network,
                 token: token?,
             },
-            name: eip712_name,
-            version: eip712_version,
+            name: domain.0,
+            version: domain.1,
         },
         symbol: raw.symbol.clone(),
         decimals: u8::try_from(decimals).ok()?,
         usd_rate: usd_rate?,
         transfer_method: transfer_method?,
     })
+}
+
+/// Name and version. EIP-3009 is signed under the token's own domain, Permit2 under Permit2's.
+fn asset_domain(
+    key: &str,
+    raw: &raw::Asset,
+    method: Option<TransferMethod>,
+    problems: &mut Problems,
+) -> (String, String) {
+    let (name, version) = (&raw.eip712_name, &raw.eip712_version);
+    let optional = method != Some(TransferMethod::Eip3009);
+    let mut read =
+        |setting: &str, text: &Option<String>, (other, other_text): (&str, bool), max| {
+            let key = format!("{key}.{setting}");
+            match text {
+                Some(text) => within_bytes(&key, text, max, problems),
+                None if !optional => problems.add(key, "is missing"),
+                None if other_text => problems.add(key, format_args!("goes with {other}")),
+                None => {}
+            }
+            text.clone().unwrap_or_default()
+        };
+    let (with_name, with_version) = (name.is_some(), version.is_some());
+    (
+        read("eip712_name", name, ("eip712_version", with_version), 64),
+        read("eip712_version", version, ("eip712_name", with_name), 16),
+    )
 }
 
 fn within_bytes(key: &str, text: &str, bytes_max: usize, problems: &mut Problems) {

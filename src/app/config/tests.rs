@@ -399,7 +399,12 @@ fn wrong_values_of_an_asset() {
         (
             "eip712_version = \"2\"",
             "transfer_method = \"permit2\"",
-            "eip712_name: and eip712_version go together",
+            "eip712_version: goes with eip712_name",
+        ),
+        (
+            "eip712_name = \"USDC\"",
+            "transfer_method = \"permit2\"",
+            "eip712_name: goes with eip712_version",
         ),
         ("0x036C", "0x036c", "network[0].asset[0].address: \"0x036c"),
         ("\"2\"", "\"\"", "eip712_version: \"\" must be 1 to 16"),

@@ -1,11 +1,13 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
 //! over x402, [`contract_wallet`] who signs with code, [`token`] what others do on the chain and
-//! [`permit2`] through another contract, [`proxy`] a bad line to it, [`client`] the requests and [`sender`] those that are sent again,
-//! [`books`] the database behind them.
+//! [`permit2`] through another contract, [`proxy`] a bad line to it, [`client`] the requests and
+//! [`sender`] those that are sent again, [`books`] the database behind them, [`suspense`] what is
+//! entered there, [`cli`] the command line beside it.
 
 pub(crate) mod books;
 pub(crate) mod chain;
+pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod contract_wallet;
 pub(crate) mod house;
@@ -13,6 +15,7 @@ pub(crate) mod payment;
 pub(crate) mod permit2;
 pub(crate) mod proxy;
 pub(crate) mod sender;
+pub(crate) mod suspense;
 pub(crate) mod token;
 pub(crate) mod tools;
 pub(crate) mod wallet;
@@ -33,6 +36,7 @@ pub(crate) use house::{House, Setup};
 pub(crate) use payment::Payment;
 pub(crate) use proxy::{Fault, Proxy};
 pub(crate) use sender::{Request, Sender};
+pub(crate) use suspense::Suspended;
 pub(crate) use tools::Tools;
 pub(crate) use wallet::Wallet;
 
