@@ -1,7 +1,7 @@
 //! Everything that talks to an EVM node.
 //!
 //! Owns RPC with its bounds and its failover, the token's bindings, the facts of an authorization,
-//! and the relayer that signs and sends settlements. Must never know of purchases, credits or
+//! and the relayers that sign and send settlements. Must never know of purchases, credits or
 //! databases: it reports what the chain says, and sends the bytes it is given.
 //!
 //! Begin with `facts.rs`, which judges by `verdict.rs`.
@@ -26,5 +26,5 @@ pub use error::{ChainError, RpcRefusal};
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
-pub use relayer::{SignedTransaction, StoredTransaction};
-pub use token::{DomainError, SETTLEMENT_GAS_MAX, SimulationError};
+pub use relayer::{GasFunds, Relayer, SignedTransaction, StoredTransaction, cost_gwei};
+pub use token::{DomainError, SETTLEMENT_GAS_MAX, SETTLEMENT_GAS_TYPICAL, SimulationError};

@@ -14,6 +14,9 @@ use crate::payment::Authorization;
 /// contract or a delegated account (EIP-7702), and the relayer pays for it.
 pub const SETTLEMENT_GAS_MAX: u64 = 400_000;
 
+/// What a settlement takes of gas as a rule, for reckoning how many an account can pay.
+pub const SETTLEMENT_GAS_TYPICAL: u64 = 100_000;
+
 /// Why a settlement cannot be expected to succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SimulationError {
@@ -77,19 +80,20 @@ impl Network {
         Ok(())
     }
 
-    /// Tries a settlement against the newest block without sending it. Answers the gas limit to
-    /// sign it with, a margin included.
+    /// Tries a settlement by `relayer` against the newest block without sending it. Answers the gas
+    /// limit to sign it with, a margin included.
     ///
     /// # Errors
     /// When the token would refuse it, it would take too much gas, or no node answers.
     pub async fn simulate_settlement(
         &self,
+        relayer: Address,
         token: Address,
         terms: &Authorization,
         signature: &[u8],
     ) -> Result<u64, SimulationError> {
         let transaction = &json!({
-            "from": self.relayer_address(),
+            "from": relayer,
             "to": token,
             "data": settlement_call(terms, signature),
         });

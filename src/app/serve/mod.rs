@@ -133,6 +133,7 @@ impl Running {
         let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
+            tokio::spawn(worker::gas_watcher(service.clone(), stop.clone())),
         ];
         if let Some((listener, router)) = metrics {
             workers.push(tokio::spawn(connections::serve(
