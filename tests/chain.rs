@@ -136,6 +136,21 @@ impl World {
         look.await.unwrap().fact
     }
 
+    /// Where a transaction stands that the newest block holds.
+    async fn at_head(&self, transaction: B256, confirmed: bool) -> Inclusion {
+        let head: Value = self
+            .devnet
+            .rpc("eth_getBlockByNumber", json!(["latest", false]))
+            .await
+            .unwrap();
+        Inclusion {
+            transaction,
+            block: self.head().await,
+            block_hash: head["hash"].as_str().unwrap().parse().unwrap(),
+            confirmed,
+        }
+    }
+
     async fn head(&self) -> u64 {
         let head: U64 = self.devnet.rpc("eth_blockNumber", json!([])).await.unwrap();
         head.to()
@@ -171,14 +186,9 @@ async fn a_settlement_is_paid_at_once_and_confirmed_at_its_depth() {
     ));
 
     let transaction = world.settle(&terms).await;
-    let block = world.head().await;
-    let paid = |confirmed| {
-        AuthorizationFact::Paid(Inclusion {
-            transaction,
-            block,
-            confirmed,
-        })
-    };
+    let at = world.at_head(transaction, false).await;
+    let block = at.block;
+    let paid = |confirmed| AuthorizationFact::Paid(Inclusion { confirmed, ..at });
     for confirmed in [false, false, true] {
         // Told the transaction or not, and told where to search or not: the same fact.
         assert_eq!(world.fact(&terms, Some(transaction)).await, paid(confirmed));
@@ -495,11 +505,7 @@ async fn a_cancelled_authorization_is_used_up_but_not_paid() {
         s: signature.s().into(),
     };
     let transaction = world.send_as_stranger(call.abi_encode().into()).await;
-    let cancelled = AuthorizationFact::Cancelled(Inclusion {
-        transaction,
-        block: world.head().await,
-        confirmed: true,
-    });
+    let cancelled = AuthorizationFact::Cancelled(world.at_head(transaction, true).await);
     assert_eq!(world.fact(&terms, None).await, cancelled);
 }
 
@@ -512,14 +518,10 @@ async fn a_nonce_used_for_another_recipient_is_spent_elsewhere() {
         ..terms.clone()
     };
     let transaction = world.settle(&elsewhere).await;
-    let block = world.head().await;
+    let at = world.at_head(transaction, true).await;
     assert_eq!(
         world.fact(&terms, None).await,
-        AuthorizationFact::SpentElsewhere(Inclusion {
-            transaction,
-            block,
-            confirmed: true
-        })
+        AuthorizationFact::SpentElsewhere(at)
     );
 }
 
@@ -529,7 +531,7 @@ async fn a_front_run_settlement_is_a_settlement() {
     let terms = world.terms(1);
     let ours = world.settlement(&terms).await;
     let theirs = world.send_as_stranger(call_data(&ours)).await;
-    let block = world.head().await;
+    let at = world.at_head(theirs, true).await;
     assert_eq!(
         world.network.broadcast(&ours.raw).await,
         Broadcast::Accepted
@@ -539,11 +541,7 @@ async fn a_front_run_settlement_is_a_settlement() {
     assert!(!failed.unwrap().succeeded);
     assert_eq!(
         world.fact(&terms, Some(ours.hash)).await,
-        AuthorizationFact::Paid(Inclusion {
-            transaction: theirs,
-            block,
-            confirmed: true
-        })
+        AuthorizationFact::Paid(at)
     );
 }
 

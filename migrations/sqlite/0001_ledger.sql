@@ -20,7 +20,10 @@ CREATE TABLE postings (
     created_ms   INTEGER NOT NULL,
     CONSTRAINT postings_two_sides CHECK (from_account <> to_account),
     CONSTRAINT postings_amount_positive CHECK (amount_units > 0),
-    CONSTRAINT postings_reason_known CHECK (reason IN ('purchase', 'charge', 'direct_call', 'promotion', 'expiry'))
+    CONSTRAINT postings_reason_known CHECK (reason IN (
+        'purchase', 'charge', 'direct_call', 'promotion', 'expiry', 'suspense', 'attribution', 'reversal',
+        'refund', 'refund_paid', 'refund_void'
+    ))
 );
 CREATE INDEX postings_from_account ON postings (from_account);
 CREATE INDEX postings_to_account ON postings (to_account);

@@ -1,7 +1,6 @@
--- Every payment, over every way in, counted once under its key.
+-- Every payment, over every way in. The keys under which it is counted are in payment_keys.
 CREATE TABLE payments (
     id               TEXT    NOT NULL PRIMARY KEY,
-    key              TEXT    NOT NULL,
     way              TEXT    NOT NULL,
     state            TEXT    NOT NULL,
     chain_id         INTEGER NOT NULL,
@@ -10,12 +9,14 @@ CREATE TABLE payments (
     pay_to           BLOB    NOT NULL,
     -- Base units of the token: up to 256 bits, so text.
     amount           TEXT    NOT NULL,
-    valid_after      INTEGER NOT NULL,
-    valid_before     INTEGER NOT NULL,
-    nonce            BLOB    NOT NULL,
-    signature        BLOB    NOT NULL,
+    -- The signed authorization; NULL for a transfer that its payer sent without one.
+    valid_after      INTEGER,
+    valid_before     INTEGER,
+    nonce            BLOB,
+    signature        BLOB,
     credits_units    INTEGER NOT NULL,
-    -- The wallet that is credited; a direct call's payment credits nobody unless its tool fails.
+    -- The wallet that is credited; a direct call's payment credits nobody unless its tool fails, and
+    -- what is in suspense nobody until it is moved.
     wallet           TEXT    NOT NULL,
     -- The client's own label for a purchase.
     label            TEXT,
@@ -23,16 +24,31 @@ CREATE TABLE payments (
     since_block      INTEGER NOT NULL,
     transaction_hash BLOB,
     block            INTEGER,
+    block_hash       BLOB,
+    -- The transfer's position among its transaction's logs, where no authorization names it.
+    log_position     INTEGER,
+    -- Where a credited payment's money went in the books.
+    booked           TEXT,
+    -- Its block is deeper than any reorganization that is looked for.
+    final            INTEGER NOT NULL DEFAULT 0,
     -- Why it was given up, in x402's words.
     reason           TEXT,
     created_ms       INTEGER NOT NULL,
     updated_ms       INTEGER NOT NULL,
-    CONSTRAINT payments_key_unique UNIQUE (key),
-    CONSTRAINT payments_way_known CHECK (way IN ('purchase', 'direct')),
+    CONSTRAINT payments_way_known CHECK (way IN ('purchase', 'direct', 'claim', 'event', 'transfer')),
+    CONSTRAINT payments_signed_whole CHECK (
+        (signature IS NULL) = (nonce IS NULL)
+        AND (signature IS NULL) = (valid_after IS NULL)
+        AND (signature IS NULL) = (valid_before IS NULL)
+    ),
+    CONSTRAINT payments_named CHECK (signature IS NOT NULL OR log_position IS NOT NULL),
+    CONSTRAINT payments_booked_known CHECK (booked IN ('wallet', 'revenue', 'suspense')),
+    CONSTRAINT payments_booked_when_credited CHECK ((booked IS NOT NULL) = (state = 'credited')),
     CONSTRAINT payments_state_known CHECK (
         state IN ('authorized', 'broadcast', 'confirmed', 'credited', 'refused', 'failed', 'expired')
     ),
-    CONSTRAINT payments_credits_positive CHECK (credits_units > 0)
+    -- Zero: less than a unit arrived, which no posting can hold.
+    CONSTRAINT payments_credits_not_negative CHECK (credits_units >= 0)
 ) WITHOUT ROWID;
 CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
 CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
@@ -43,8 +59,29 @@ WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
 CREATE TRIGGER payments_never_go BEFORE DELETE ON payments BEGIN
     SELECT RAISE(ABORT, 'payments are never deleted');
 END;
-CREATE TRIGGER payments_credit_once BEFORE UPDATE ON payments WHEN OLD.state = 'credited' BEGIN
-    SELECT RAISE(ABORT, 'a credited payment is never changed');
+-- A reorganization may undo a credited payment's block: then it waits for its transfer again.
+CREATE TRIGGER payments_credit_once BEFORE UPDATE OF state ON payments
+WHEN OLD.state = 'credited' AND NEW.state NOT IN ('credited', 'broadcast') BEGIN
+    SELECT RAISE(ABORT, 'a credited payment only goes back to broadcast');
+END;
+CREATE TRIGGER payments_same_terms BEFORE UPDATE OF
+    way, chain_id, token, payer, pay_to, amount, valid_after, valid_before, nonce, signature, credits_units,
+    log_position
+ON payments BEGIN
+    SELECT RAISE(ABORT, 'the terms of a payment are never changed');
+END;
+
+-- Each transfer is counted once, over every way in: whoever inserts its key first has it.
+CREATE TABLE payment_keys (
+    key        TEXT NOT NULL CONSTRAINT payment_keys_once PRIMARY KEY,
+    payment_id TEXT NOT NULL REFERENCES payments (id)
+) WITHOUT ROWID;
+CREATE INDEX payment_keys_payment ON payment_keys (payment_id);
+CREATE TRIGGER payment_keys_never_change BEFORE UPDATE ON payment_keys BEGIN
+    SELECT RAISE(ABORT, 'payment keys are never changed');
+END;
+CREATE TRIGGER payment_keys_never_go BEFORE DELETE ON payment_keys BEGIN
+    SELECT RAISE(ABORT, 'payment keys are never deleted');
 END;
 
 -- What a relayer signed, stored before it is broadcast. A row takes its account nonce for good, and

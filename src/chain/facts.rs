@@ -216,6 +216,7 @@ async fn inclusion(
     Ok(Inclusion {
         transaction: receipt.transaction_hash,
         block,
+        block_hash: receipt.block_hash,
         confirmed: block <= horizon.confirmed.number(),
     })
 }

@@ -89,7 +89,7 @@ fn finished(house: &House, paid: &PaidCall) -> Response {
 fn payment_document(house: &House, paid: &PaidCall) -> PaymentDocument {
     let Payment {
         asset,
-        terms,
+        transfer,
         credits,
         ..
     } = &paid.payment;
@@ -100,10 +100,10 @@ fn payment_document(house: &House, paid: &PaidCall) -> PaymentDocument {
         payment: TransferDocument {
             token: house.service.symbol(*asset).unwrap_or_default(),
             asset: format!("{:#x}", asset.token),
-            amount_base_units: terms.value.to_string(),
+            amount_base_units: transfer.value.to_string(),
             amount_usd: UsdNumber(*credits),
-            payer_wallet_address: format!("{:#x}", terms.from),
-            pay_to: format!("{:#x}", terms.to),
+            payer_wallet_address: format!("{:#x}", transfer.from),
+            pay_to: format!("{:#x}", transfer.to),
         },
     }
 }

@@ -28,8 +28,8 @@ pub(super) fn settled(payment: &Payment) -> SettleResponse {
     SettleResponse::settled(
         payment.asset.network,
         &transaction(payment),
-        payment.terms.from,
-        Some(payment.terms.value),
+        payment.transfer.from,
+        Some(payment.transfer.value),
     )
 }
 

@@ -18,6 +18,12 @@ pub enum Account {
     Promotion,
     /// What ran out before it was spent.
     Expired,
+    /// What arrived in one token on one network and is nobody's yet.
+    Suspense(AssetId),
+    /// What was spent of payments that the chain dropped afterwards.
+    Loss,
+    /// What is on its way back to payers.
+    Refunds,
 }
 
 impl fmt::Display for Account {
@@ -28,6 +34,9 @@ impl fmt::Display for Account {
             Self::Revenue => formatter.write_str("revenue"),
             Self::Promotion => formatter.write_str("promotion"),
             Self::Expired => formatter.write_str("expired"),
+            Self::Suspense(asset) => write!(formatter, "suspense:{asset}"),
+            Self::Loss => formatter.write_str("loss"),
+            Self::Refunds => formatter.write_str("refunds"),
         }
     }
 }

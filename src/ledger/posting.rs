@@ -20,6 +20,18 @@ pub enum PostingReason {
     Promotion,
     /// What a grant had left when it ran out.
     Expiry,
+    /// A transfer arrived that cannot be attributed.
+    Suspense,
+    /// An operator gave what was in suspense to its owner.
+    Attribution,
+    /// The chain dropped a payment that was credited.
+    Reversal,
+    /// Credits were taken back to be paid out.
+    Refund,
+    /// A refund reached its payer.
+    RefundPaid,
+    /// A refund can never reach its payer: the credits are the wallet's again.
+    RefundVoid,
 }
 
 /// Two sides that sum to zero: `amount` leaves `from` and enters `to`.
@@ -91,6 +103,12 @@ impl fmt::Display for PostingReason {
             Self::DirectCall => "direct_call",
             Self::Promotion => "promotion",
             Self::Expiry => "expiry",
+            Self::Suspense => "suspense",
+            Self::Attribution => "attribution",
+            Self::Reversal => "reversal",
+            Self::Refund => "refund",
+            Self::RefundPaid => "refund_paid",
+            Self::RefundVoid => "refund_void",
         })
     }
 }

@@ -24,6 +24,22 @@ pub struct Authorization {
     pub nonce: B256,
 }
 
+/// What moves: a token's `Transfer(from, to, value)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    pub from: Address,
+    pub to: Address,
+    /// Base units of the token.
+    pub value: U256,
+}
+
+/// An authorization as it came, with the bytes that sign it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedAuthorization {
+    pub terms: Authorization,
+    pub signature: Vec<u8>,
+}
+
 /// The EIP-712 domain of a token contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenDomain {
@@ -44,6 +60,16 @@ sol! {
 }
 
 impl Authorization {
+    /// The transfer that the authorization stands for.
+    #[must_use]
+    pub const fn transfer(&self) -> Transfer {
+        Transfer {
+            from: self.from,
+            to: self.to,
+            value: self.value,
+        }
+    }
+
     /// The EIP-712 digest that the payer signs for the token of `domain`.
     #[must_use]
     pub fn digest(&self, domain: &TokenDomain) -> B256 {

@@ -5,9 +5,24 @@ use super::PaymentState;
 /// What a payment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaymentWay {
+    /// Credits, for an authorization.
     Purchase,
     /// One call, without credits.
     Direct,
+    /// Credits, for a transfer that its sender points at by its transaction.
+    Claim,
+    /// Credits, by the purchase contract.
+    Event,
+    /// A plain transfer that nobody pointed at.
+    Transfer,
+}
+
+/// Where the money of a credited payment went in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Booked {
+    Wallet,
+    Revenue,
+    Suspense,
 }
 
 /// Where the call stands that a direct payment pays for.
@@ -57,19 +72,46 @@ pub fn booking(stage: Option<DirectStage>, before: PaymentState, identified: boo
 }
 
 impl PaymentWay {
+    pub const ALL: [Self; 5] = [
+        Self::Purchase,
+        Self::Direct,
+        Self::Claim,
+        Self::Event,
+        Self::Transfer,
+    ];
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Purchase => "purchase",
             Self::Direct => "direct",
+            Self::Claim => "claim",
+            Self::Event => "event",
+            Self::Transfer => "transfer",
         }
     }
 
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Purchase, Self::Direct]
+        Self::ALL.into_iter().find(|way| way.as_str() == text)
+    }
+}
+
+impl Booked {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wallet => "wallet",
+            Self::Revenue => "revenue",
+            Self::Suspense => "suspense",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Wallet, Self::Revenue, Self::Suspense]
             .into_iter()
-            .find(|way| way.as_str() == text)
+            .find(|booked| booked.as_str() == text)
     }
 }
 

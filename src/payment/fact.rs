@@ -9,6 +9,7 @@ use crate::base::Timestamp;
 pub struct Inclusion {
     pub transaction: B256,
     pub block: u64,
+    pub block_hash: B256,
     /// The block has the confirmations that the operator asks of the network.
     pub confirmed: bool,
 }

@@ -12,8 +12,8 @@ mod key;
 mod state;
 mod step;
 
-pub use authorization::{Authorization, TokenDomain};
-pub use booking::{Booking, DirectStage, PaymentWay, booking};
+pub use authorization::{Authorization, SignedAuthorization, TokenDomain, Transfer};
+pub use booking::{Booked, Booking, DirectStage, PaymentWay, booking};
 pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;

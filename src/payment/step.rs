@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 
-use super::{Authorization, AuthorizationFact, PaymentState};
+use super::{Authorization, AuthorizationFact, Inclusion, PaymentState};
 
 /// Why a payment will never be credited. Each holds a confirmed fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +19,7 @@ pub enum Step {
     /// Broadcast the stored bytes again.
     Resend,
     /// Credit what the confirmed transfer brought.
-    Credit {
-        transaction: B256,
-        block: u64,
-    },
+    Credit(Inclusion),
     Fail(Failure),
     Expire,
     /// The facts are not settled yet: look again later.
@@ -43,10 +40,7 @@ pub fn next_step(
         return None;
     }
     Some(match fact {
-        AuthorizationFact::Paid(at) if at.confirmed => Step::Credit {
-            transaction: at.transaction,
-            block: at.block,
-        },
+        AuthorizationFact::Paid(at) if at.confirmed => Step::Credit(at),
         AuthorizationFact::SpentElsewhere(at) if at.confirmed => {
             Step::Fail(Failure::SpentElsewhere {
                 transaction: at.transaction,
@@ -73,7 +67,7 @@ mod tests {
     use alloy::primitives::{Address, U256};
 
     use super::*;
-    use crate::{base::Timestamp, payment::Inclusion};
+    use crate::base::Timestamp;
 
     const TERMS: Authorization = Authorization {
         from: Address::ZERO,
@@ -88,6 +82,7 @@ mod tests {
         Inclusion {
             transaction: B256::repeat_byte(7),
             block: 9,
+            block_hash: B256::repeat_byte(8),
             confirmed,
         }
     }
@@ -100,15 +95,11 @@ mod tests {
 
     #[test]
     fn only_a_confirmed_transfer_is_credited() {
-        let transaction = B256::repeat_byte(7);
         for state in [PaymentState::Authorized, PaymentState::Broadcast] {
             let step = |fact| next_step(state, &TERMS, fact).unwrap();
             assert_eq!(
                 step(AuthorizationFact::Paid(included(true))),
-                Step::Credit {
-                    transaction,
-                    block: 9
-                }
+                Step::Credit(included(true))
             );
             assert_eq!(step(AuthorizationFact::Paid(included(false))), Step::Wait);
             assert_eq!(step(AuthorizationFact::Unexplained), Step::Wait);
@@ -163,7 +154,7 @@ mod tests {
         assert_eq!(step(unused(1_001)), Step::Expire);
         assert!(matches!(
             step(AuthorizationFact::Paid(included(true))),
-            Step::Credit { .. }
+            Step::Credit(_)
         ));
     }
 

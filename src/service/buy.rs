@@ -11,7 +11,7 @@ use super::{
 use crate::{
     auth::{Signature, SponsorMessage, SponsorReference},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
-    payment::{PaymentState, PaymentWay},
+    payment::{PaymentState, PaymentWay, SignedAuthorization},
     store::{NewPayment, Payment, PaymentRefusal},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
@@ -223,8 +223,7 @@ impl Service {
             id,
             way: PaymentWay::Purchase,
             asset,
-            terms,
-            signature,
+            authorization: SignedAuthorization { terms, signature },
             credits,
             wallet: request.wallet,
             label: request.label.clone(),
@@ -305,7 +304,7 @@ impl Service {
                 let reason = payment.reason.unwrap_or_else(|| payment.state.to_string());
                 let response = SettleResponse::refused(
                     payment.asset.network,
-                    Some(payment.terms.from),
+                    Some(payment.transfer.from),
                     &reason,
                 );
                 let quote = self.quote_for(request, &reason);

@@ -132,7 +132,11 @@ impl Service {
                 nonce,
             };
             let known = self.store().payment_by_key(&key).await?;
-            if let Some(known) = known.filter(|known| known.signature == payment.signature) {
+            let same = |known: &Payment| {
+                let signed = known.authorization.as_ref();
+                signed.is_some_and(|signed| signed.signature == payment.signature)
+            };
+            if let Some(known) = known.filter(same) {
                 return Ok(Some(known));
             }
         }

@@ -12,7 +12,9 @@ use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
     chain::{ChainError, Network, Relayer, SimulationError},
-    payment::{AuthorizationFact, Failure, PaymentState, PaymentWay, Step, next_step},
+    payment::{
+        AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
+    },
     store::{CreditPayment, GiveUp, Payment, StoreSettlement, StoredSettlement},
 };
 
@@ -69,24 +71,26 @@ impl Service {
             // The operator took the network out of the configuration; the state is durable.
             return Ok(Progress::Settled);
         };
-        let fact = look(network, &payment).await?;
-        match next_step(payment.state, &payment.terms, fact) {
+        let Some(authorization) = &payment.authorization else {
+            return Ok(Progress::Settled);
+        };
+        let fact = look(network, &payment, authorization).await?;
+        match next_step(payment.state, &authorization.terms, fact) {
             None => Ok(Progress::Settled),
             // Nobody waits for what was refused; it is looked at again once it has run out.
             Some(Step::Wait) if refused => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
-            Some(Step::Settle) => self.settle(network, &payment).await,
-            Some(Step::Resend) => self.resend(network, &payment).await,
-            Some(Step::Credit { transaction, block }) => {
+            Some(Step::Settle) => self.settle(network, &payment, authorization).await,
+            Some(Step::Resend) => self.resend(network, &payment, authorization).await,
+            Some(Step::Credit(at)) => {
                 let credit = CreditPayment {
                     payment: id,
-                    transaction,
-                    block,
+                    at,
                     now: self.now(),
                 };
                 if self.store().credit_payment(credit).await? {
                     metrics::counter!("payments_credited_total").increment(1);
-                    tracing::info!(%transaction, block, "a payment is credited");
+                    tracing::info!(transaction = %at.transaction, block = at.block, "a payment is credited");
                 }
                 Ok(Progress::Moved)
             }
@@ -129,10 +133,16 @@ impl Service {
     }
 
     /// Settles by the first relayer that can pay for it.
-    async fn settle(&self, network: &Network, payment: &Payment) -> Result<Progress, Unavailable> {
+    async fn settle(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<Progress, Unavailable> {
         let (mut short, mut needed_gwei) = (Vec::new(), u64::MAX);
         for relayer in self.relayers(network).await? {
-            match self.settle_by(network, relayer, payment).await? {
+            let settled = self.settle_by(network, relayer, payment, authorization);
+            match settled.await? {
                 Settlement::Progress(progress) => return Ok(progress),
                 Settlement::Short {
                     needed_gwei: needed,
@@ -155,9 +165,11 @@ impl Service {
         network: &Network,
         relayer: &Relayer,
         payment: &Payment,
+        authorization: &SignedAuthorization,
     ) -> Result<Settlement, Unavailable> {
         let address = relayer.address();
-        let gas_limit = match self.simulate(network, address, payment).await? {
+        let simulated = self.simulate(network, address, payment, authorization);
+        let gas_limit = match simulated.await? {
             Ok(gas_limit) => gas_limit,
             Err(progress) => return Ok(Settlement::Progress(progress)),
         };
@@ -167,7 +179,7 @@ impl Service {
         let fees = network.gas_price().await?.fees;
         let funds = network.gas_funds(address).await?;
         let (signer, token) = (relayer.clone(), payment.asset.token);
-        let (terms, signature) = (payment.terms.clone(), payment.signature.clone());
+        let SignedAuthorization { terms, signature } = authorization.clone();
         let settlement = StoreSettlement {
             payment: payment.id,
             chain_id: network.id().chain_id(),
@@ -199,14 +211,11 @@ impl Service {
         network: &Network,
         relayer: Address,
         payment: &Payment,
+        authorization: &SignedAuthorization,
     ) -> Result<Result<u64, Progress>, Unavailable> {
+        let SignedAuthorization { terms, signature } = authorization;
         let simulated = network
-            .simulate_settlement(
-                relayer,
-                payment.asset.token,
-                &payment.terms,
-                &payment.signature,
-            )
+            .simulate_settlement(relayer, payment.asset.token, terms, signature)
             .await;
         let error = match simulated {
             Ok(gas_limit) => return Ok(Ok(gas_limit)),
@@ -219,7 +228,7 @@ impl Service {
             return Ok(Err(Progress::Waiting));
         }
         if !matches!(
-            look(network, payment).await?,
+            look(network, payment, authorization).await?,
             AuthorizationFact::Unused { .. }
         ) {
             // It was used up since the last look: that is why. Look again soon.
@@ -235,13 +244,18 @@ impl Service {
 
     /// The authorization is unused though its settlement was stored: send the same bytes again, or
     /// find that they can never be mined.
-    async fn resend(&self, network: &Network, payment: &Payment) -> Result<Progress, Unavailable> {
+    async fn resend(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<Progress, Unavailable> {
         match self.store().open_transaction(payment.id).await? {
             Some(open) => {
                 self.tend(network, &open).await?;
                 Ok(Progress::Waiting)
             }
-            None => self.settle(network, payment).await,
+            None => self.settle(network, payment, authorization).await,
         }
     }
 
@@ -268,11 +282,15 @@ impl Service {
     }
 }
 
-async fn look(network: &Network, payment: &Payment) -> Result<AuthorizationFact, ChainError> {
+async fn look(
+    network: &Network,
+    payment: &Payment,
+    authorization: &SignedAuthorization,
+) -> Result<AuthorizationFact, ChainError> {
     let look = network
         .authorization_fact(
             payment.asset.token,
-            &payment.terms,
+            &authorization.terms,
             Some(payment.since_block),
             payment.transaction,
         )

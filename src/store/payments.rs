@@ -6,7 +6,9 @@ use alloy::primitives::{Address, B256};
 
 use crate::{
     base::{AgentAddress, AssetId, Credits, PurchaseId, Timestamp},
-    payment::{Authorization, PaymentKey, PaymentState, PaymentWay},
+    payment::{
+        Booked, Inclusion, PaymentKey, PaymentState, PaymentWay, SignedAuthorization, Transfer,
+    },
 };
 
 /// A payment as it stands.
@@ -16,14 +18,21 @@ pub struct Payment {
     pub way: PaymentWay,
     pub state: PaymentState,
     pub asset: AssetId,
-    pub terms: Authorization,
-    pub signature: Vec<u8>,
+    pub transfer: Transfer,
+    /// `None` for a transfer that its payer sent without one.
+    pub authorization: Option<SignedAuthorization>,
+    /// The transfer's position among its transaction's logs, where no authorization names it.
+    pub log_position: Option<u32>,
     pub credits: Credits,
     /// The wallet that is credited.
     pub wallet: AgentAddress,
     pub since_block: u64,
     /// The transaction that paid, or, until it is known, the last one that was sent for it.
     pub transaction: Option<B256>,
+    /// The block that holds it, by number and hash, once it was credited.
+    pub block: Option<(u64, B256)>,
+    /// Where a credited payment's money went.
+    pub booked: Option<Booked>,
     pub reason: Option<String>,
 }
 
@@ -33,8 +42,7 @@ pub struct NewPayment {
     pub id: PurchaseId,
     pub way: PaymentWay,
     pub asset: AssetId,
-    pub terms: Authorization,
-    pub signature: Vec<u8>,
+    pub authorization: SignedAuthorization,
     pub credits: Credits,
     pub wallet: AgentAddress,
     pub label: Option<String>,
@@ -121,8 +129,8 @@ pub struct FillNonce {
 #[derive(Clone, Debug)]
 pub struct CreditPayment {
     pub payment: PurchaseId,
-    pub transaction: B256,
-    pub block: u64,
+    /// Where it is on the chain.
+    pub at: Inclusion,
     pub now: Timestamp,
 }
 
@@ -150,25 +158,14 @@ pub struct OpenTransaction {
     pub created_at: Timestamp,
 }
 
-impl Payment {
-    #[must_use]
-    pub fn key(&self) -> PaymentKey {
-        key(self.asset, &self.terms)
-    }
-}
-
 impl NewPayment {
     #[must_use]
     pub fn key(&self) -> PaymentKey {
-        key(self.asset, &self.terms)
-    }
-}
-
-fn key(asset: AssetId, terms: &Authorization) -> PaymentKey {
-    PaymentKey::Authorization {
-        asset,
-        from: terms.from,
-        nonce: terms.nonce,
+        PaymentKey::Authorization {
+            asset: self.asset,
+            from: self.authorization.terms.from,
+            nonce: self.authorization.terms.nonce,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     auth::json::Node,
     base::{PurchaseId, Slug, Timestamp},
-    payment::{Authorization, PaymentState, PaymentWay},
+    payment::{Authorization, PaymentState, PaymentWay, SignedAuthorization},
     store::{CallReply, NewDirectCall, NewPayment, Payment, PaymentRefusal},
     upstream::{Action, FieldError, Tool},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
@@ -284,8 +284,7 @@ impl Service {
             id,
             way: PaymentWay::Direct,
             asset,
-            terms,
-            signature,
+            authorization: SignedAuthorization { terms, signature },
             credits: run.action.price(),
             wallet,
             label: None,

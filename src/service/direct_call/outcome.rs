@@ -21,8 +21,10 @@ impl Service {
     ) -> Result<DirectAnswer, DirectError> {
         let Payment { id, state, .. } = known;
         let call = match known.way {
-            PaymentWay::Purchase => None,
             PaymentWay::Direct => self.store().direct_call(id).await?,
+            PaymentWay::Purchase | PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => {
+                None
+            }
         };
         match call {
             Some(call)
@@ -135,7 +137,7 @@ impl Service {
     /// The payment will never come, so the output stays here.
     fn withheld(&self, payment: Payment, run: &Run<'_>) -> DirectError {
         let reason = payment.reason.unwrap_or_else(|| payment.state.to_string());
-        let payer = Some(payment.terms.from);
+        let payer = Some(payment.transfer.from);
         let response = Box::new(SettleResponse::refused(
             payment.asset.network,
             payer,

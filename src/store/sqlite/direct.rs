@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     base::{PurchaseId, Timestamp},
-    payment::PaymentState,
+    payment::{Booked, PaymentState},
 };
 
 pub(in super::super) struct StartDirectCall {
@@ -73,23 +73,15 @@ async fn settle_up(
         .ok_or(StoreError::Corrupt("payments"))?;
     match payment.state {
         PaymentState::Confirmed => {
-            set_state(transaction, id, PaymentState::Credited, None, now).await?;
             if succeeded {
+                set_booked(transaction, id, Booked::Revenue, now).await?;
                 payments::to_revenue(transaction, &payment, now).await
             } else {
+                set_booked(transaction, id, Booked::Wallet, now).await?;
                 payments::to_wallet(transaction, &payment, now).await
             }
         }
-        PaymentState::Authorized if !succeeded => {
-            set_state(
-                transaction,
-                id,
-                PaymentState::Refused,
-                Some("call_failed"),
-                now,
-            )
-            .await
-        }
+        PaymentState::Authorized if !succeeded => set_refused(transaction, id, now).await,
         PaymentState::Authorized
         | PaymentState::Broadcast
         | PaymentState::Credited
@@ -99,20 +91,37 @@ async fn settle_up(
     }
 }
 
-async fn set_state(
+async fn set_booked(
     transaction: &mut SqliteConnection,
     id: PurchaseId,
-    state: PaymentState,
-    reason: Option<&'static str>,
+    booked: Booked,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE payments SET state = ?, reason = ?, updated_ms = ? WHERE id = ?")
-        .bind(state.as_str())
-        .bind(reason)
-        .bind(now.millis())
-        .bind(id.to_string())
-        .execute(transaction)
-        .await?;
+    sqlx::query(
+        "UPDATE payments SET state = 'credited', booked = ?, reason = NULL, updated_ms = ?
+         WHERE id = ?",
+    )
+    .bind(booked.as_str())
+    .bind(now.millis())
+    .bind(id.to_string())
+    .execute(transaction)
+    .await?;
+    Ok(())
+}
+
+async fn set_refused(
+    transaction: &mut SqliteConnection,
+    id: PurchaseId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE payments SET state = 'refused', reason = 'call_failed', updated_ms = ?
+         WHERE id = ?",
+    )
+    .bind(now.millis())
+    .bind(id.to_string())
+    .execute(transaction)
+    .await?;
     Ok(())
 }
 

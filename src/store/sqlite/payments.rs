@@ -13,7 +13,7 @@ use super::{
 use crate::{
     base::{AgentAddress, PurchaseId, Timestamp},
     ledger::{Account, GrantSource, Posting, PostingReason},
-    payment::{Booking, DirectStage, PaymentState, PaymentWay, booking},
+    payment::{Booked, Booking, DirectStage, PaymentKey, PaymentState, PaymentWay, booking},
 };
 
 /// Purchased credits are spent after promotions that were given a lower number.
@@ -64,22 +64,21 @@ impl Command for InsertPayment {
 }
 
 fn payer(payment: &NewPayment) -> AgentAddress {
-    AgentAddress::new(payment.terms.from)
+    AgentAddress::new(payment.authorization.terms.from)
 }
 
 async fn insert(
     transaction: &mut SqliteConnection,
     payment: &NewPayment,
 ) -> Result<(), StoreError> {
-    let terms = &payment.terms;
+    let terms = &payment.authorization.terms;
     sqlx::query(
-        "INSERT INTO payments (id, key, way, state, chain_id, token, payer, pay_to, amount,
+        "INSERT INTO payments (id, way, state, chain_id, token, payer, pay_to, amount,
             valid_after, valid_before, nonce, signature, credits_units, wallet, label, since_block,
             created_ms, updated_ms)
-         VALUES (?, ?, ?, 'authorized', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, 'authorized', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(payment.id.to_string())
-    .bind(payment.key().to_string())
     .bind(payment.way.as_str())
     .bind(rows::signed(payment.asset.network.chain_id(), "chain_id")?)
     .bind(payment.asset.token.as_slice())
@@ -90,15 +89,29 @@ async fn insert(
     .bind(i64::try_from(terms.valid_after).unwrap_or(i64::MAX))
     .bind(i64::try_from(terms.valid_before).unwrap_or(i64::MAX))
     .bind(terms.nonce.as_slice())
-    .bind(payment.signature.as_slice())
+    .bind(payment.authorization.signature.as_slice())
     .bind(payment.credits.units())
     .bind(payment.wallet.to_string())
     .bind(payment.label.as_deref())
     .bind(rows::signed(payment.since_block, "since_block")?)
     .bind(payment.now.millis())
     .bind(payment.now.millis())
-    .execute(transaction)
+    .execute(&mut *transaction)
     .await?;
+    take_key(transaction, &payment.key(), payment.id).await
+}
+
+/// Counts a transfer for this payment, and for no other.
+pub(super) async fn take_key(
+    transaction: &mut SqliteConnection,
+    key: &PaymentKey,
+    payment: PurchaseId,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO payment_keys (key, payment_id) VALUES (?, ?)")
+        .bind(key.to_string())
+        .bind(payment.to_string())
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 
@@ -146,7 +159,9 @@ impl Command for CreditPayment {
             return Err(StoreError::Corrupt("payments"));
         };
         let call = match payment.way {
-            PaymentWay::Purchase => None,
+            PaymentWay::Purchase | PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => {
+                None
+            }
             PaymentWay::Direct => {
                 let call = reads::direct_call(&mut *transaction, self.payment).await?;
                 Some(call.ok_or(StoreError::Corrupt("direct_calls"))?)
@@ -154,18 +169,21 @@ impl Command for CreditPayment {
         };
         let identified = call.as_ref().is_some_and(|call| call.identified);
         let booking = booking(call.map(|call| call.stage), payment.state, identified);
-        let state = match booking {
-            Booking::Undecided => PaymentState::Confirmed,
-            Booking::Credits | Booking::Revenue => PaymentState::Credited,
+        let (state, booked) = match booking {
+            Booking::Undecided => (PaymentState::Confirmed, None),
+            Booking::Credits => (PaymentState::Credited, Some(Booked::Wallet)),
+            Booking::Revenue => (PaymentState::Credited, Some(Booked::Revenue)),
         };
         let moved = sqlx::query(
-            "UPDATE payments SET state = ?, transaction_hash = ?, block = ?, reason = NULL,
-                updated_ms = ?
+            "UPDATE payments SET state = ?, booked = ?, transaction_hash = ?, block = ?,
+                block_hash = ?, reason = NULL, updated_ms = ?
              WHERE id = ? AND state IN ('authorized', 'broadcast', 'refused')",
         )
         .bind(state.as_str())
-        .bind(self.transaction.as_slice())
-        .bind(rows::signed(self.block, "block")?)
+        .bind(booked.map(Booked::as_str))
+        .bind(self.at.transaction.as_slice())
+        .bind(rows::signed(self.at.block, "block")?)
+        .bind(self.at.block_hash.as_slice())
         .bind(self.now.millis())
         .bind(self.payment.to_string())
         .execute(&mut *transaction)
@@ -238,7 +256,7 @@ impl Command for GiveUp {
         .bind(self.payment.to_string())
         .execute(&mut *transaction)
         .await?;
-        if moved.rows_affected() == 0 || payment.way == PaymentWay::Purchase {
+        if moved.rows_affected() == 0 || payment.way != PaymentWay::Direct {
             return Ok(());
         }
         sqlx::query(

@@ -117,13 +117,16 @@ pub(in super::super) async fn payment_by_key<'e>(
     executor: impl Executor<'e, Database = Sqlite>,
     key: &PaymentKey,
 ) -> Result<Option<Payment>, StoreError> {
-    sqlx::query("SELECT * FROM payments WHERE key = ?")
-        .bind(key.to_string())
-        .fetch_optional(executor)
-        .await?
-        .as_ref()
-        .map(rows::payment)
-        .transpose()
+    sqlx::query(
+        "SELECT payments.* FROM payment_keys JOIN payments ON payments.id = payment_id
+         WHERE payment_keys.key = ?",
+    )
+    .bind(key.to_string())
+    .fetch_optional(executor)
+    .await?
+    .as_ref()
+    .map(rows::payment)
+    .transpose()
 }
 
 pub(in super::super) async fn open_payments(

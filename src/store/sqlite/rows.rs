@@ -12,7 +12,7 @@ use super::super::{
 use crate::{
     base::{AssetId, Credits, NetworkId, Timestamp},
     ledger::{Grant, GrantId},
-    payment::{Authorization, DirectStage, PaymentWay},
+    payment::{Authorization, Booked, DirectStage, PaymentWay, SignedAuthorization, Transfer},
 };
 
 pub(super) fn credits(row: &SqliteRow, column: &'static str) -> Result<Credits, StoreError> {
@@ -94,7 +94,11 @@ fn status(row: &SqliteRow) -> Result<Option<u16>, StoreError> {
 pub(super) fn payment(row: &SqliteRow) -> Result<Payment, StoreError> {
     let way: &str = row.try_get("way")?;
     let amount: &str = row.try_get("amount")?;
-    let transaction: Option<&[u8]> = row.try_get("transaction_hash")?;
+    let transfer = Transfer {
+        from: Address::from(bytes(row, "payer")?),
+        to: Address::from(bytes(row, "pay_to")?),
+        value: U256::from_str(amount).map_err(|_| StoreError::Corrupt("amount"))?,
+    };
     Ok(Payment {
         id: parsed(row, "id")?,
         way: PaymentWay::parse(way).ok_or(StoreError::Corrupt("way"))?,
@@ -103,23 +107,48 @@ pub(super) fn payment(row: &SqliteRow) -> Result<Payment, StoreError> {
             network: NetworkId::from_chain_id(unsigned(row, "chain_id")?),
             token: Address::from(bytes(row, "token")?),
         },
-        terms: Authorization {
-            from: Address::from(bytes(row, "payer")?),
-            to: Address::from(bytes(row, "pay_to")?),
-            value: U256::from_str(amount).map_err(|_| StoreError::Corrupt("amount"))?,
-            valid_after: unsigned(row, "valid_after")?,
-            valid_before: unsigned(row, "valid_before")?,
-            nonce: B256::from(bytes::<32>(row, "nonce")?),
-        },
-        signature: row.try_get("signature")?,
+        transfer,
+        authorization: authorization(row, transfer)?,
+        log_position: row.try_get("log_position")?,
         credits: credits(row, "credits_units")?,
         wallet: parsed(row, "wallet")?,
         since_block: unsigned(row, "since_block")?,
-        transaction: transaction
-            .map(|hash| B256::try_from(hash).map_err(|_| StoreError::Corrupt("transaction_hash")))
+        transaction: hash(row, "transaction_hash")?,
+        block: match hash(row, "block_hash")? {
+            Some(hash) => Some((unsigned(row, "block")?, hash)),
+            None => None,
+        },
+        booked: row
+            .try_get::<Option<&str>, _>("booked")?
+            .map(|booked| Booked::parse(booked).ok_or(StoreError::Corrupt("booked")))
             .transpose()?,
         reason: row.try_get("reason")?,
     })
+}
+
+fn authorization(
+    row: &SqliteRow,
+    transfer: Transfer,
+) -> Result<Option<SignedAuthorization>, StoreError> {
+    let Some(signature) = row.try_get("signature")? else {
+        return Ok(None);
+    };
+    let terms = Authorization {
+        from: transfer.from,
+        to: transfer.to,
+        value: transfer.value,
+        valid_after: unsigned(row, "valid_after")?,
+        valid_before: unsigned(row, "valid_before")?,
+        nonce: B256::from(bytes::<32>(row, "nonce")?),
+    };
+    Ok(Some(SignedAuthorization { terms, signature }))
+}
+
+/// A column of 32 bytes, or NULL.
+fn hash(row: &SqliteRow, column: &'static str) -> Result<Option<B256>, StoreError> {
+    row.try_get::<Option<&[u8]>, _>(column)?
+        .map(|hash| B256::try_from(hash).map_err(|_| StoreError::Corrupt(column)))
+        .transpose()
 }
 
 pub(super) fn direct_call(row: &SqliteRow) -> Result<DirectCall, StoreError> {
