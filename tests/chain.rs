@@ -104,8 +104,8 @@ impl World {
         let gas_limit = simulated.await.unwrap();
         let nonce = self.network.next_nonce(relayer).await.unwrap();
         let fees = self.network.gas_price().await.unwrap().fees;
-        self.relayer()
-            .sign_settlement(USDC, terms, &signature, nonce, fees, gas_limit)
+        let call = self.network.settlement(USDC, terms, &signature);
+        self.relayer().sign_call(&call, nonce, fees, gas_limit)
     }
 
     async fn settle(&self, terms: &Authorization) -> B256 {

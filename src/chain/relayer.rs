@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::{
     ChainError, Fees, Network,
-    token::{SETTLEMENT_GAS_MAX, settlement_call},
+    settlement::{Call, SETTLEMENT_GAS_MAX},
 };
-use crate::{base::NetworkId, payment::Authorization};
+use crate::base::NetworkId;
 
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 
@@ -128,14 +128,13 @@ impl Relayer {
         })
     }
 
-    /// Signs a settlement. Asks nobody and waits for nothing, and gives the same bytes for the same
-    /// arguments, so it may run inside the transaction that reserves `account_nonce`.
+    /// Signs a call of a contract. Asks nobody and waits for
+    /// nothing, and gives the same bytes for the same arguments, so it may run inside the transaction
+    /// that reserves `account_nonce`.
     #[must_use]
-    pub fn sign_settlement(
+    pub fn sign_call(
         &self,
-        token: Address,
-        terms: &Authorization,
-        signature: &[u8],
+        call: &Call,
         account_nonce: u64,
         fees: Fees,
         gas_limit: u64,
@@ -146,10 +145,10 @@ impl Relayer {
             gas_limit,
             max_fee_per_gas: fees.max_fee_per_gas,
             max_priority_fee_per_gas: fees.max_priority_fee_per_gas,
-            to: TxKind::Call(token),
+            to: TxKind::Call(call.to),
             value: U256::ZERO,
             access_list: alloy::eips::eip2930::AccessList::default(),
-            input: settlement_call(terms, signature),
+            input: call.data.clone(),
         })
     }
 }
@@ -248,14 +247,12 @@ mod tests {
     use alloy::{consensus::Transaction, primitives::keccak256};
 
     use super::*;
-
-    fn relayer() -> Relayer {
-        Relayer::new(&[0x11; 32], NetworkId::from_chain_id(84532), 100).unwrap()
-    }
+    use crate::{chain::testing, payment::Authorization};
 
     #[test]
     fn a_settlement_is_signed_for_its_chain_nonce_and_fees() {
-        let relayer = relayer();
+        let network = testing::network(&[]);
+        let relayer = &network.relayers()[0];
         let terms = Authorization {
             from: Address::repeat_byte(2),
             to: Address::repeat_byte(3),
@@ -269,7 +266,8 @@ mod tests {
             max_priority_fee_per_gas: 2,
         };
         let token = Address::repeat_byte(1);
-        let sign = || relayer.sign_settlement(token, &terms, &[0; 65], 5, fees, 100_000);
+        let call = network.settlement(token, &terms, &[0; 65]);
+        let sign = || relayer.sign_call(&call, 5, fees, 100_000);
         let signed = sign();
         assert_eq!(signed, sign());
         assert_eq!(signed.hash, keccak256(&signed.raw));
@@ -286,7 +284,8 @@ mod tests {
             (read.max_fee_per_gas(), read.max_priority_fee_per_gas()),
             (30, Some(2))
         );
-        assert_eq!(read.input(), &settlement_call(&terms, &[0; 65]));
+        assert_eq!(read.input(), &call.data);
+        assert_eq!(signed.cost_gwei, 1, "3,000,000 wei, rounded up");
 
         let stored = StoredTransaction::read(&signed.raw).unwrap();
         assert_eq!((stored.fees(), stored.gas_limit()), (fees, 100_000));

@@ -12,6 +12,7 @@ mod balance;
 mod buy;
 mod call;
 mod clock;
+mod contract_payer;
 mod direct_call;
 mod payment_check;
 mod quote;
@@ -21,6 +22,7 @@ mod relayers;
 mod run;
 mod session;
 mod settle;
+mod suspense;
 mod unavailable;
 
 use std::{
@@ -33,6 +35,7 @@ use std::{
 
 use alloy::primitives::Address;
 use lru::LruCache;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -94,6 +97,8 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// Places for contract wallets that are asked for their signatures.
+    wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     /// What the relayers held when it was last asked for.
@@ -112,6 +117,7 @@ impl Service {
             pay_tos: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
             gas: Mutex::default(),
             turn: AtomicUsize::new(0),

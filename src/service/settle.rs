@@ -25,6 +25,8 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
 const ATTEMPTS_MAX: u32 = 3;
+/// A contract wallet can make a settlement fail that would succeed, at the relayer's cost.
+const WALLET_ATTEMPTS_MAX: u32 = 1;
 /// Waiters look at the books this often even if nobody tells them of a change.
 const WAITERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -143,8 +145,8 @@ impl Service {
         for relayer in self.relayers(network).await? {
             let settled = self.settle_by(network, relayer, payment, authorization);
             match settled.await? {
-                Settlement::Progress(progress) => return Ok(progress),
-                Settlement::Short {
+                Tried::Progress(progress) => return Ok(progress),
+                Tried::Short {
                     needed_gwei: needed,
                 } => {
                     short.push(relayer.address());
@@ -166,41 +168,45 @@ impl Service {
         relayer: &Relayer,
         payment: &Payment,
         authorization: &SignedAuthorization,
-    ) -> Result<Settlement, Unavailable> {
+    ) -> Result<Tried, Unavailable> {
         let address = relayer.address();
         let simulated = self.simulate(network, address, payment, authorization);
         let gas_limit = match simulated.await? {
             Ok(gas_limit) => gas_limit,
-            Err(progress) => return Ok(Settlement::Progress(progress)),
+            Err(progress) => return Ok(Tried::Progress(progress)),
         };
-        if self.store().settlement_attempts(payment.id).await? >= ATTEMPTS_MAX {
-            return Ok(Settlement::Progress(Progress::Waiting));
+        let SignedAuthorization { terms, signature } = authorization;
+        let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
+            ATTEMPTS_MAX
+        } else {
+            WALLET_ATTEMPTS_MAX
+        };
+        if self.store().settlement_attempts(payment.id).await? >= attempts_max {
+            return Ok(Tried::Progress(Progress::Waiting));
         }
         let fees = network.gas_price().await?.fees;
         let funds = network.gas_funds(address).await?;
-        let (signer, token) = (relayer.clone(), payment.asset.token);
-        let SignedAuthorization { terms, signature } = authorization.clone();
+        let call = network.settlement(payment.asset.token, terms, signature);
+        let signer = relayer.clone();
         let settlement = StoreSettlement {
             payment: payment.id,
             chain_id: network.id().chain_id(),
             relayer: address,
             chain_nonce: funds.next_nonce,
             balance_gwei: funds.balance_gwei,
-            sign: Box::new(move |nonce| {
-                to_store(signer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit))
-            }),
+            sign: Box::new(move |nonce| to_store(signer.sign_call(&call, nonce, fees, gas_limit))),
             now: self.now(),
         };
         let stored = self.store().store_settlement(settlement).await?;
         self.note_gas(network.id(), address, &stored);
         match stored {
-            StoredSettlement::Moved => Ok(Settlement::Progress(Progress::Moved)),
-            StoredSettlement::Short { needed_gwei } => Ok(Settlement::Short { needed_gwei }),
+            StoredSettlement::Moved => Ok(Tried::Progress(Progress::Moved)),
+            StoredSettlement::Short { needed_gwei } => Ok(Tried::Short { needed_gwei }),
             StoredSettlement::Signed(signed) => {
                 // Stored. A crash here, or a lost answer below, is found from the authorization's
                 // nonce; the same bytes are sent again until the chain knows them.
                 self.broadcast(network, &signed).await;
-                Ok(Settlement::Progress(Progress::Waiting))
+                Ok(Tried::Progress(Progress::Waiting))
             }
         }
     }
@@ -314,7 +320,7 @@ pub(super) enum Progress {
 }
 
 /// What one relayer could do about a settlement.
-enum Settlement {
+enum Tried {
     Progress(Progress),
     /// It does not hold what it may cost.
     Short {

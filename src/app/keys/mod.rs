@@ -88,6 +88,14 @@ pub fn session_key(directory: &Path) -> Result<SecretKey, KeyError> {
     }
 }
 
+/// A key of 64 hexadecimal digits, with or without `0x`.
+///
+/// # Errors
+/// When the file cannot be read or is not a key.
+pub fn plain_key(path: &Path) -> Result<SecretKey, KeyError> {
+    read(path)
+}
+
 fn read(path: &Path) -> Result<SecretKey, KeyError> {
     let bytes = read_bytes(path, FILE_BYTES_MAX)?;
     decode(&bytes).ok_or_else(|| KeyError::Malformed {

@@ -6,7 +6,10 @@ use alloy::primitives::{Address, B256};
 use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
-    super::{Balance, BusyRelayer, DirectCall, OpenTransaction, Payment, StoreError, StoredCall},
+    super::{
+        Balance, BusyRelayer, DirectCall, OpenTransaction, PayerRecord, Payment, StoreError,
+        StoredCall,
+    },
     rows,
 };
 use crate::{
@@ -183,6 +186,26 @@ pub(in super::super) async fn busy_relayers(
         })
     };
     rows.iter().map(busy).collect()
+}
+
+pub(in super::super) async fn payer_record(
+    pool: &SqlitePool,
+    payer: AgentAddress,
+) -> Result<PayerRecord, StoreError> {
+    let (open, failed_settlements) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state IN ('authorized', 'broadcast')),
+                count(*) FILTER (WHERE EXISTS (
+                    SELECT 1 FROM relayer_transactions AS sent
+                    WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
+         FROM payments WHERE payer = ? AND state NOT IN ('confirmed', 'credited')",
+    )
+    .bind(payer.address().as_slice())
+    .fetch_one(pool)
+    .await?;
+    Ok(PayerRecord {
+        open,
+        failed_settlements,
+    })
 }
 
 pub(in super::super) async fn open_transactions(
