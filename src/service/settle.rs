@@ -187,14 +187,14 @@ impl Service {
         let fees = network.gas_price().await?.fees;
         let funds = network.gas_funds(address).await?;
         let call = network.settlement(payment.asset.token, terms, signature);
-        let signer = relayer.clone();
+        let by = relayer.clone();
         let settlement = StoreSettlement {
             payment: payment.id,
             chain_id: network.id().chain_id(),
             relayer: address,
             chain_nonce: funds.next_nonce,
             balance_gwei: funds.balance_gwei,
-            sign: Box::new(move |nonce| to_store(signer.sign_call(&call, nonce, fees, gas_limit))),
+            sign: Box::new(move |nonce| to_store(by.sign_call(&call, nonce, fees, gas_limit))),
             now: self.now(),
         };
         let stored = self.store().store_settlement(settlement).await?;

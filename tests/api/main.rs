@@ -26,6 +26,7 @@ mod payments;
 mod prices;
 mod purchase;
 mod rates;
+mod relayers;
 mod replay;
 mod signatures;
 mod spend;
