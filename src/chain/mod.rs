@@ -19,8 +19,12 @@ mod node;
 mod relayer;
 mod rpc;
 mod search;
+mod settlement;
+#[cfg(test)]
+mod testing;
 mod token;
 mod verdict;
+mod wallet;
 
 pub mod devnet;
 
@@ -32,4 +36,5 @@ pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
 pub use relayer::{SignedTransaction, StoredTransaction};
-pub use token::{DomainError, SETTLEMENT_GAS_MAX, SimulationError};
+pub use settlement::{SETTLEMENT_GAS_MAX, is_signed_by_key};
+pub use token::{DomainError, SimulationError};

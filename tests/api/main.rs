@@ -11,9 +11,11 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod chain;
 mod config;
+mod contract_wallets;
 mod crash;
 mod deploy;
 mod direct;
@@ -24,6 +26,7 @@ mod misreports;
 mod payments;
 mod prices;
 mod purchase;
+mod rates;
 mod replay;
 mod signatures;
 mod spend;

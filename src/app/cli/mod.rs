@@ -72,7 +72,7 @@ enum Command {
     Call(call::Args),
     /// List what is for sale, or show one tool
     Tools(tools::Args),
-    /// Do an operator's work: deploy the contracts
+    /// Do an operator's work: deploy, refund, look after suspense
     Admin(admin::Args),
 }
 
@@ -117,6 +117,19 @@ mod tests {
             let name = command.get_name();
             let example = format!("counterfoil {name}");
             assert!(help.is_some_and(|help| help.contains(&example)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_verb_of_the_operator_gives_an_example() {
+        let mut below = vec![(Cli::command(), "counterfoil".to_owned())];
+        while let Some((command, path)) = below.pop() {
+            for command in command.get_subcommands() {
+                let path = format!("{path} {}", command.get_name());
+                let help = command.get_after_help().map(ToString::to_string);
+                assert!(help.is_some_and(|help| help.contains(&path)), "{path}");
+                below.push((command.clone(), path));
+            }
         }
     }
 

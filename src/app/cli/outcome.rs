@@ -59,6 +59,19 @@ impl Failed {
         }
     }
 
+    /// What the service answered to an operator: a problem (RFC 9457).
+    pub(super) fn problem(status: u16, problem: Value) -> Self {
+        let exit = if status >= 500 { UNREACHABLE } else { REFUSED };
+        let text = |name: &str| problem[name].as_str().map(str::to_owned);
+        let code = text("code").unwrap_or_else(|| "UNREACHABLE".to_owned());
+        let detail = text("detail").unwrap_or_else(|| format!("the answer was {status}"));
+        let mut failed = Self::new(exit, &code, detail);
+        if let Value::Object(members) = problem {
+            failed.rest = members.into_iter().collect();
+        }
+        failed
+    }
+
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self

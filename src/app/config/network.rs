@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use super::{problems::Problems, raw};
 use crate::{
-    base::{AgentAddress, AssetId, NetworkId},
+    base::{AgentAddress, AssetId, NetworkId, UsdRate},
     payment::{Confirmations, TokenDomain},
 };
 
@@ -40,13 +40,15 @@ pub struct Network {
     pub assets: Vec<Asset>,
 }
 
-/// A dollar token that is taken as payment.
+/// A token that is taken as payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asset {
     pub domain: TokenDomain,
     pub symbol: String,
     /// 6 to 18, so that every price has an exact amount.
     pub decimals: u8,
+    /// Dollars for a whole token.
+    pub usd_rate: UsdRate,
 }
 
 impl fmt::Debug for Network {
@@ -165,6 +167,10 @@ fn asset(
         }
     }
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
+    let usd_rate = match &raw.usd_rate {
+        None => Some(UsdRate::PAR),
+        Some(text) => problems.take(format!("{key}.usd_rate"), text, text.parse()),
+    };
     Some(Asset {
         domain: TokenDomain {
             asset: AssetId {
@@ -176,6 +182,7 @@ fn asset(
         },
         symbol: raw.symbol.clone(),
         decimals: u8::try_from(decimals).ok()?,
+        usd_rate: usd_rate?,
     })
 }
 

@@ -112,6 +112,7 @@ pub(super) struct Asset {
     pub(super) address: String,
     pub(super) symbol: String,
     pub(super) decimals: u64,
+    pub(super) usd_rate: Option<String>,
     pub(super) eip712_name: String,
     pub(super) eip712_version: String,
 }
