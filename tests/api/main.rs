@@ -22,6 +22,7 @@ mod direct;
 mod failures;
 mod http;
 mod limits;
+mod misreports;
 mod payments;
 mod prices;
 mod purchase;
