@@ -11,6 +11,7 @@ mod balance;
 mod buy;
 mod call;
 mod clock;
+mod contract_payer;
 mod direct_call;
 mod payment_check;
 mod quote;
@@ -19,6 +20,7 @@ mod relay;
 mod run;
 mod session;
 mod settle;
+mod suspense;
 mod unavailable;
 
 use std::{
@@ -31,6 +33,7 @@ use std::{
 
 use alloy::primitives::Address;
 use lru::LruCache;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -92,6 +95,8 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// Places for contract wallets that are asked for their signatures.
+    wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     tasks: TaskTracker,
@@ -106,6 +111,7 @@ impl Service {
             pay_tos: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

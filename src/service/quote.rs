@@ -93,7 +93,7 @@ impl Service {
                 continue;
             }
             for asset in network.assets() {
-                if let Some(amount) = credits.to_base_units(asset.decimals) {
+                if let Some(amount) = asset.price(credits) {
                     offers.push(Offer {
                         network,
                         asset,

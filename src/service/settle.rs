@@ -24,6 +24,8 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
 const ATTEMPTS_MAX: u32 = 3;
+/// A contract wallet can make a settlement fail that would succeed, at the relayer's cost.
+const WALLET_ATTEMPTS_MAX: u32 = 1;
 /// Waiters look at the books this often even if nobody tells them of a change.
 const WAITERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -162,7 +164,12 @@ impl Service {
                 return Ok(Progress::Waiting);
             }
         };
-        if self.store().settlement_attempts(*id).await? >= ATTEMPTS_MAX {
+        let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
+            ATTEMPTS_MAX
+        } else {
+            WALLET_ATTEMPTS_MAX
+        };
+        if self.store().settlement_attempts(*id).await? >= attempts_max {
             return Ok(Progress::Waiting);
         }
         let fees = network.gas_price().await?.fees;

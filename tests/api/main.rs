@@ -11,10 +11,13 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod chain;
 mod config;
+mod contract_wallets;
 mod crash;
+mod deploy;
 mod direct;
 mod failures;
 mod http;
@@ -22,6 +25,8 @@ mod limits;
 mod payments;
 mod prices;
 mod purchase;
+mod rates;
 mod replay;
 mod signatures;
 mod spend;
+mod version_one;

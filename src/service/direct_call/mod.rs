@@ -211,7 +211,7 @@ impl Service {
         {
             return Ok(Taken::Known(Box::new(known)));
         }
-        let recovered = self.recover_payer(payment)?;
+        let recovered = self.recover_payer(payment).await?;
         let known = self.store().payment_by_key(&recovered.key()).await;
         if let Some(known) = known.map_err(DirectError::from)? {
             return Ok(Taken::Known(Box::new(known)));
