@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::{
     PaymentProblem, QuoteError, Reason, Service, Unavailable,
     payment_check::{FirstLook, Recovered, Signer, match_terms, worth},
+    quote::PAYMENT_MISSING,
     random_id,
 };
 use crate::{
@@ -82,7 +83,7 @@ impl Service {
         let Some(payment) = request.payment.take() else {
             self.check_quote(&request)?;
             return Err(BuyError::PaymentRequired(Box::new(
-                self.quote_for(&request, "PAYMENT-SIGNATURE header is required"),
+                self.quote_for(&request, PAYMENT_MISSING),
             )));
         };
         let (network, payer) = (payment.network, payment.authorization.from);
