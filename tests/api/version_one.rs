@@ -17,6 +17,7 @@ const USDC: &str = "0x036CbD53842c5426634e7929541eC2318f3dCF7e";
 /// A token that nobody deployed.
 const OTHER: &str = "0x4200000000000000000000000000000000000042";
 const FORECAST: &str = "/api/external/tools/weather/actions/forecast/invoke";
+const REPLAY: &str = "EXTERNAL_SIGNATURE_REQUEST_REPLAY";
 const SHOUT: &str = "/api/external/tools/echo/actions/shout/invoke";
 
 fn asked(path: &str) -> String {
@@ -424,13 +425,12 @@ fn a_call_is_paid_in_version_1() {
             "payer": wallet.name(),
         });
         assert_eq!(reply.payment_response(), Some(settled));
-        let replay = "EXTERNAL_SIGNATURE_REQUEST_REPLAY";
-        call().await.problem(409, replay);
+        call().await.problem(409, REPLAY);
         // Nor does the same authorization in version 2 pay another call.
         let header = payment.header();
         let headers = [("PAYMENT-SIGNATURE", header.as_str())];
         let again = house.post_with(FORECAST, bern().to_string(), &headers);
-        again.await.problem(409, replay);
+        again.await.problem(409, REPLAY);
         assert_eq!(house.tools.count(), 1);
         assert_eq!(house.received().await, U256::from(50_000));
     });
@@ -464,5 +464,29 @@ fn a_signed_call_without_credits_is_offered_version_1_beside_the_problem() {
         assert!(offers(&bare).is_empty());
         let error = bare.json["error"].as_str().unwrap();
         assert!(error.contains("credits only"), "{error}");
+    });
+}
+
+#[test]
+fn the_parameter_is_documented_wherever_it_is_read() {
+    run(async {
+        let house = House::new().await;
+        let document = house.get("/openapi.json").await.expect(200).json;
+        let paths = document["paths"].as_object().unwrap();
+        let takes = |operation: &Value| {
+            let parameters = operation["post"]["parameters"].as_array();
+            parameters.is_some_and(|all| all.iter().any(|it| it["name"] == "x402Version"))
+        };
+        let named = paths.iter().filter(|(_, operation)| takes(operation));
+        let mut named: Vec<&str> = named.map(|(path, _)| path.as_str()).collect();
+        named.sort_unstable();
+        assert_eq!(
+            named,
+            [
+                PURCHASE,
+                "/api/external/tools/{product}/actions/{action}/invoke",
+                "/api/external/tools/{product}/invoke",
+            ]
+        );
     });
 }
