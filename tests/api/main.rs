@@ -31,3 +31,4 @@ mod relayers;
 mod replay;
 mod signatures;
 mod spend;
+mod version_one;
