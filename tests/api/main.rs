@@ -30,3 +30,4 @@ mod rates;
 mod replay;
 mod signatures;
 mod spend;
+mod tokens;
