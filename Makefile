@@ -33,6 +33,7 @@ setup: setup-node setup-clients setup-examples ## Install what tests and demo ne
 setup-node: contracts/node_modules/.package-lock.json
 
 setup-clients: $(CLIENTS)/typescript/node_modules/.package-lock.json $(CLIENTS)/python/.venv/.installed
+	cargo build --locked --quiet --manifest-path $(CLIENTS)/rust/Cargo.toml
 
 setup-examples: examples/typescript/node_modules/.package-lock.json examples/python/.venv/.installed \
 	examples/curl/.venv/.installed
