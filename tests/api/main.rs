@@ -31,4 +31,5 @@ mod relayers;
 mod replay;
 mod signatures;
 mod spend;
+mod tokens;
 mod version_one;

@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::{JoinHandle, spawn_local},
+    time::sleep,
+};
 
 use crate::{
     support::{Fault, House},
@@ -75,9 +78,9 @@ pub(crate) async fn begin(world: &Arc<World>, house: House, dice: &mut StdRng) -
     let mut fork = || StdRng::seed_from_u64(dice.random());
     Chaos {
         world: world.clone(),
-        killer: tokio::spawn(kill(world.clone(), house, fork())),
-        line: tokio::spawn(garble(world.clone(), fork())),
-        miner: tokio::spawn(mine(world.clone(), fork())),
+        killer: spawn_local(kill(world.clone(), house, fork())),
+        line: spawn_local(garble(world.clone(), fork())),
+        miner: spawn_local(mine(world.clone(), fork())),
     }
 }
 
