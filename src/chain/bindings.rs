@@ -8,6 +8,22 @@ sol! {
         function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
     }
 
+    /// Several calls in one transaction.
+    interface Multicall3 {
+        struct Call3 {
+            address target;
+            bool allowFailure;
+            bytes callData;
+        }
+
+        struct Result {
+            bool success;
+            bytes returnData;
+        }
+
+        function aggregate3(Call3[] calls) external payable returns (Result[] returnData);
+    }
+
     /// Permit2's nonces.
     interface Permit2 {
         function nonceBitmap(address owner, uint256 wordPos) external view returns (uint256);

@@ -1,7 +1,7 @@
 //! Everything that talks to an EVM node.
 //!
 //! Owns RPC with its bounds and its failover, the token's bindings, the facts of an authorization,
-//! the relayer that signs and sends settlements, and the contracts that an operator deploys. Must
+//! the relayers that sign and send settlements, and the contracts that an operator deploys. Must
 //! never know of purchases, credits or databases: it reports what the chain says, and sends the bytes
 //! it is given.
 //!
@@ -11,6 +11,7 @@ mod account;
 mod bindings;
 mod broadcast;
 mod contract;
+mod counterfactual;
 mod error;
 mod facts;
 mod fees;
@@ -36,6 +37,6 @@ pub use error::{ChainError, RpcRefusal};
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
-pub use relayer::{SignedTransaction, StoredTransaction};
-pub use settlement::{SETTLEMENT_GAS_MAX, is_signed_by_key};
+pub use relayer::{GasFunds, Relayer, SignedTransaction, StoredTransaction, cost_gwei};
+pub use settlement::{Call, SETTLEMENT_GAS_MAX, SETTLEMENT_GAS_TYPICAL, is_signed_by_key};
 pub use token::{DomainError, SimulationError};

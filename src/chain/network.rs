@@ -1,4 +1,4 @@
-//! A configured network: its nodes, its assets, its relayer.
+//! A configured network: its nodes, its assets, its relayers.
 
 use std::{
     fmt,
@@ -32,9 +32,15 @@ pub struct NetworkSettings {
     pub confirmations: Confirmations,
     pub pay_to: Address,
     pub assets: Vec<Asset>,
-    pub relayer_key: Zeroizing<[u8; 32]>,
+    /// Contracts that may be called to make payers' wallets (ERC-6492).
+    pub wallet_factories: Vec<Address>,
+    /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
+    /// else settles.
+    pub relayer_keys: Vec<Zeroizing<[u8; 32]>>,
     /// The most that is offered for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// For how many settlements each relayer should hold gas.
+    pub low_settlements: u32,
 }
 
 /// A token that is taken in payment.
@@ -75,6 +81,8 @@ pub enum NetworkSettingsError {
     NotHttp,
     #[error("relayer_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
     RelayerKey,
+    #[error("relayer_key_file names the account {0} twice: give each relayer a key of its own")]
+    RelayerTwice(Address),
     #[error("the HTTP client cannot start: {0}")]
     HttpClient(String),
 }
@@ -86,10 +94,12 @@ pub struct Network(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) id: NetworkId,
     pub(super) confirmations: Confirmations,
-    pub(super) relayer: Relayer,
+    pub(super) relayers: Vec<Relayer>,
     pub(super) max_fee_per_gas: u128,
+    low_settlements: u32,
     pay_to: Address,
     assets: Vec<Asset>,
+    wallet_factories: Vec<Address>,
     nodes: Vec<Arc<Node>>,
     /// The node that answered last, which is asked first.
     preferred: AtomicUsize,
@@ -99,7 +109,7 @@ impl Network {
     /// Takes the settings as they are; nothing is sent yet.
     ///
     /// # Errors
-    /// When no node is named, a URL is not one of HTTP, or the relayer's key is none.
+    /// When no node is named, a URL is not one of HTTP, or a relayer's key is none or there twice.
     pub fn new(settings: NetworkSettings) -> Result<Self, NetworkSettingsError> {
         if settings.rpc_urls.is_empty() {
             return Err(NetworkSettingsError::NoNode);
@@ -108,6 +118,7 @@ impl Network {
         if !settings.rpc_urls.iter().all(is_http) {
             return Err(NetworkSettingsError::NotHttp);
         }
+        let relayers = relayers(&settings)?;
         let client = http_client()
             .map_err(|error| NetworkSettingsError::HttpClient(error.without_url().to_string()))?;
         let nodes = settings.rpc_urls.into_iter().map(|url| {
@@ -117,11 +128,12 @@ impl Network {
         Ok(Self(Arc::new(Inner {
             id: settings.id,
             confirmations: settings.confirmations,
-            relayer: Relayer::new(&settings.relayer_key, settings.id)
-                .ok_or(NetworkSettingsError::RelayerKey)?,
+            relayers,
             max_fee_per_gas: settings.max_fee_per_gas,
+            low_settlements: settings.low_settlements,
             pay_to: settings.pay_to,
             assets: settings.assets,
+            wallet_factories: settings.wallet_factories,
             nodes: nodes.collect(),
             preferred: AtomicUsize::new(0),
         })))
@@ -141,6 +153,17 @@ impl Network {
     #[must_use]
     pub fn assets(&self) -> &[Asset] {
         &self.0.assets
+    }
+
+    /// For how many settlements each relayer should hold gas: with less it is low.
+    #[must_use]
+    pub fn low_settlements(&self) -> u32 {
+        self.0.low_settlements
+    }
+
+    /// Whether the operator lets payers have their wallets made there.
+    pub(super) fn makes_wallets(&self, factory: Address) -> bool {
+        self.0.wallet_factories.contains(&factory)
     }
 
     /// The EIP-712 domain under which payments in `asset` are signed.
@@ -237,6 +260,20 @@ impl Network {
         from.map(move |(index, node)| (offset + index, node))
             .chain(before.iter().enumerate())
     }
+}
+
+fn relayers(settings: &NetworkSettings) -> Result<Vec<Relayer>, NetworkSettingsError> {
+    let mut relayers: Vec<Relayer> = Vec::new();
+    for key in &settings.relayer_keys {
+        let relayer = Relayer::new(key, settings.id, settings.max_fee_per_gas)
+            .ok_or(NetworkSettingsError::RelayerKey)?;
+        let address = relayer.address();
+        if relayers.iter().any(|other| other.address() == address) {
+            return Err(NetworkSettingsError::RelayerTwice(address));
+        }
+        relayers.push(relayer);
+    }
+    Ok(relayers)
 }
 
 impl fmt::Debug for Network {

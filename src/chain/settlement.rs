@@ -8,6 +8,7 @@ use alloy::{
 use super::{
     Network,
     bindings::{Permit2Proxy, Token},
+    counterfactual::Counterfactual,
 };
 use crate::{
     auth::Signature,
@@ -19,9 +20,12 @@ use crate::{
 /// contract or a delegated account (EIP-7702), and the relayer pays for it.
 pub const SETTLEMENT_GAS_MAX: u64 = 400_000;
 
-/// A call that anyone may make, and the relayer does.
+/// What a settlement takes of gas as a rule, for reckoning how many an account can pay.
+pub const SETTLEMENT_GAS_TYPICAL: u64 = 100_000;
+
+/// A call of a contract, to be signed by an account of the service's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settlement {
+pub struct Call {
     pub(super) to: Address,
     pub(super) data: Bytes,
     pub(super) gas_max: u64,
@@ -29,12 +33,20 @@ pub(super) struct Settlement {
 
 impl Network {
     /// The settlement of an authorization. The same for the same arguments and configuration.
-    pub(super) fn settlement(
-        &self,
-        token: Address,
-        terms: &Authorization,
-        signature: &[u8],
-    ) -> Settlement {
+    #[must_use]
+    pub fn settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
+        let Some(wrapped) = Counterfactual::read(signature) else {
+            return self.plain_settlement(token, terms, signature);
+        };
+        let settlement = self.plain_settlement(token, terms, &wrapped.signature);
+        if self.makes_wallets(wrapped.factory) {
+            wrapped.then(settlement.to, settlement.data)
+        } else {
+            settlement
+        }
+    }
+
+    fn plain_settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
         let key = <[u8; 65]>::try_from(signature)
             .ok()
             .filter(|_| self.is_signed_by_key(token, terms, signature))
@@ -45,7 +57,7 @@ impl Network {
             (TransferMethod::Permit2, Some(key)) => (PERMIT2_PROXY, by_permit2(token, terms, &key)),
             (TransferMethod::Permit2, None) => (PERMIT2_PROXY, by_permit2(token, terms, signature)),
         };
-        Settlement {
+        Call {
             to,
             data,
             gas_max: SETTLEMENT_GAS_MAX,
@@ -142,7 +154,10 @@ fn by_wallet(terms: &Authorization, signature: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::hex;
+    use alloy::{
+        primitives::{address, hex},
+        sol_types::SolValue,
+    };
     use k256::ecdsa::SigningKey;
 
     use super::*;
@@ -246,6 +261,32 @@ mod tests {
             (permit.permitted.token, permit.permitted.amount),
             (TOKEN, U256::from(500))
         );
+    }
+
+    #[test]
+    fn a_wallet_is_made_first_by_a_factory_that_the_operator_named() {
+        let network = testing::network(&[TOKEN]);
+        let magic = [0x64, 0x92].repeat(16);
+        for (factory, to) in [
+            (
+                testing::FACTORY,
+                address!("cA11bde05977b3631167028862bE2a173976CA11"),
+            ),
+            (Address::repeat_byte(8), TOKEN),
+        ] {
+            let parts = (
+                factory,
+                Bytes::from_static(&[2]),
+                Bytes::from_static(&[3; 70]),
+            );
+            let signature = [parts.abi_encode_params(), magic.clone()].concat();
+            let terms = terms(Address::repeat_byte(2));
+            let settlement = network.settlement(TOKEN, &terms, &signature);
+            assert_eq!(settlement.to, to);
+            let inner = network.settlement(TOKEN, &terms, &[3; 70]).data;
+            let holds = |data: &[u8]| data.windows(inner.len()).any(|part| part == inner.as_ref());
+            assert!(holds(&settlement.data));
+        }
     }
 
     #[test]

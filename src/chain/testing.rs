@@ -13,6 +13,8 @@ use crate::{
 
 pub(super) const NETWORK: NetworkId = NetworkId::from_chain_id(84532);
 
+pub(super) const FACTORY: Address = Address::repeat_byte(0xfa);
+
 pub(super) fn network(tokens: &[Address]) -> Network {
     let asset = |token: &Address| Asset {
         token: *token,
@@ -29,7 +31,9 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         confirmations: Confirmations::Blocks(NonZeroU64::MIN),
         pay_to: Address::repeat_byte(3),
         assets: tokens.iter().map(asset).collect(),
-        relayer_key: Zeroizing::new([0x11; 32]),
+        wallet_factories: vec![FACTORY],
+        relayer_keys: vec![Zeroizing::new([0x11; 32])],
+        low_settlements: 0,
         max_fee_per_gas: 100,
     })
     .unwrap()

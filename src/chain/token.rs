@@ -11,7 +11,7 @@ use super::{
     Asset, ChainError, Network, RpcRefusal,
     bindings::{Permit2Proxy, Token},
     rpc::printable,
-    settlement::Settlement,
+    settlement::Call,
 };
 use crate::payment::{Authorization, PERMIT2, PERMIT2_PROXY, TransferMethod};
 
@@ -110,13 +110,14 @@ impl Network {
         }
     }
 
-    /// Tries a settlement against the newest block without sending it. Answers the gas limit to
-    /// sign it with, a margin included.
+    /// Tries a settlement by `relayer` against the newest block without sending it. Answers the gas
+    /// limit to sign it with, a margin included.
     ///
     /// # Errors
     /// When the token would refuse it, it would take too much gas, or no node answers.
     pub async fn simulate_settlement(
         &self,
+        relayer: Address,
         token: Address,
         terms: &Authorization,
         signature: &[u8],
@@ -124,9 +125,9 @@ impl Network {
         if terms.method == TransferMethod::Permit2 {
             self.check_proxy().await?;
         }
-        let Settlement { to, data, gas_max } = self.settlement(token, terms, signature);
+        let Call { to, data, gas_max } = self.settlement(token, terms, signature);
         let transaction = &json!({
-            "from": self.relayer_address(),
+            "from": relayer,
             "to": to,
             "data": data,
             "gas": U64::from(gas_max),

@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recover` (what a start and the workers
+//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `relayers`
+//! (who signs them), `recover` (what a start and the workers
 //! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
@@ -17,6 +18,7 @@ mod payment_check;
 mod quote;
 mod recover;
 mod relay;
+mod relayers;
 mod run;
 mod session;
 mod settle;
@@ -27,7 +29,7 @@ use std::{
     collections::{HashMap, HashSet},
     future::Future,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -99,6 +101,10 @@ struct Inner {
     wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    /// What the relayers held when it was last asked for.
+    gas: Mutex<HashMap<(NetworkId, Address), relayers::Gas>>,
+    /// Counts settlements, so that relayers take turns.
+    turn: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -113,6 +119,8 @@ impl Service {
             driven: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
+            gas: Mutex::default(),
+            turn: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))

@@ -1,11 +1,15 @@
 //! `[[network]]`: the chains that credits are bought on.
 
-use std::{collections::HashSet, fmt, num::NonZeroU64, path::PathBuf};
+use std::{collections::HashSet, fmt, num::NonZeroU64};
 
 use alloy::primitives::Address;
 use reqwest::Url;
 
-use super::{problems::Problems, raw};
+use super::{
+    key_file::{KeyFile, key_files},
+    problems::Problems,
+    raw,
+};
 use crate::{
     base::{AgentAddress, AssetId, NetworkId, UsdRate},
     payment::{Confirmations, TokenDomain, TransferMethod},
@@ -14,8 +18,10 @@ use crate::{
 /// Assets of all networks together: each is an offer in a header of at most 8 KiB.
 const ASSETS_MAX: usize = 8;
 const RPC_URLS_MAX: usize = 8;
+const FACTORIES_MAX: usize = 16;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
+const LOW_SETTLEMENTS: (u32, u32) = (0, 1_000_000);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 const DECIMALS: (u64, u64) = (6, 18);
 
@@ -28,14 +34,18 @@ pub struct Network {
     pub confirmations: Confirmations,
     /// Where payments arrive.
     pub pay_to: Address,
-    /// The key that pays gas for settlement by this service itself.
-    pub relayer_key_file: PathBuf,
+    /// The keys that pay gas for settlement by this service itself; at least one.
+    pub relayer_keys: Vec<KeyFile>,
+    /// For how many settlements a relayer should hold gas.
+    pub relayer_low_settlements: u32,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
     /// `CreditsPurchase`, where it is deployed.
     pub purchase_contract: Option<Address>,
     /// `CheckpointAnchor`, where it is deployed.
     pub anchor_contract: Option<Address>,
+    /// Contracts that may be called to make payers' wallets.
+    pub wallet_factories: Vec<Address>,
     /// At least one.
     pub assets: Vec<Asset>,
 }
@@ -61,7 +71,8 @@ impl fmt::Debug for Network {
             .field("id", &self.id)
             .field("confirmations", &self.confirmations)
             .field("pay_to", &self.pay_to)
-            .field("relayer_key_file", &self.relayer_key_file)
+            .field("relayer_keys", &self.relayer_keys)
+            .field("relayer_low_settlements", &self.relayer_low_settlements)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
             .field("purchase_contract", &self.purchase_contract)
             .field("anchor_contract", &self.anchor_contract)
@@ -107,6 +118,18 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
         problems.add(format!("{key}.relayer_key_file"), what);
     }
+    let relayer_keys = key_files(
+        key,
+        "relayer",
+        raw.relayer_key_file.as_ref(),
+        raw.relayer_password_file.as_ref(),
+        problems,
+    );
+    let relayer_low_settlements = problems.within(
+        format!("{key}.relayer_low_settlements"),
+        raw.relayer_low_settlements,
+        LOW_SETTLEMENTS,
+    );
     let max_fee_gwei = problems.within(
         format!("{key}.max_fee_gwei"),
         raw.max_fee_gwei,
@@ -118,6 +141,15 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
     };
     let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
     let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
+    let factories = &raw.erc6492_factories;
+    if factories.len() > FACTORIES_MAX {
+        let what = format_args!("has more than {FACTORIES_MAX} addresses");
+        problems.add(format!("{key}.erc6492_factories"), what);
+    }
+    let factories = factories.iter().enumerate().filter_map(|(index, text)| {
+        address(&format!("{key}.erc6492_factories[{index}]"), text, problems)
+    });
+    let wallet_factories = factories.collect();
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -143,10 +175,12 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         rpc_urls,
         confirmations: confirmations?,
         pay_to: pay_to?,
-        relayer_key_file: raw.relayer_key_file.clone()?,
+        relayer_keys,
+        relayer_low_settlements,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
         purchase_contract,
         anchor_contract,
+        wallet_factories,
         assets,
     })
 }

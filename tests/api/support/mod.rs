@@ -11,6 +11,7 @@ pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod contract_wallet;
 pub(crate) mod house;
+pub(crate) mod misbehaving;
 pub(crate) mod payment;
 pub(crate) mod permit2;
 pub(crate) mod proxy;

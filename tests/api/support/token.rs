@@ -13,6 +13,11 @@ use super::{Chain, Payment, Wallet, until};
 sol! {
     interface Token {
         function transfer(address to, uint256 value) external returns (bool);
+        function owner() external view returns (address);
+        function blacklist(address account) external;
+        function unBlacklist(address account) external;
+        function pause() external;
+        function unpause() external;
         function cancelAuthorization(
             address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s
         ) external;
@@ -76,19 +81,7 @@ impl Chain {
 
     /// A stranger who saw the payment settles it.
     pub(crate) async fn front_run(&self, payment: &Payment) -> B256 {
-        let (v, r, s) = parts(&payment.signature);
-        let terms = &payment.authorization;
-        let call = Token::transferWithAuthorizationCall {
-            from: terms.from,
-            to: terms.to,
-            value: terms.value,
-            validAfter: U256::from(terms.valid_after),
-            validBefore: U256::from(terms.valid_before),
-            nonce: terms.nonce,
-            v,
-            r,
-            s,
-        };
+        let call = settlement(payment);
         self.send(self.stranger().await, &call).await
     }
 
@@ -146,6 +139,36 @@ impl Chain {
         self.send(from.address(), &call).await
     }
 
+    /// Circle bars an account from USDC, or bars it no more.
+    pub(crate) async fn blacklist(&self, account: Address, on: bool) -> B256 {
+        let owner = self.view(USDC, &Token::ownerCall {}).await;
+        if on {
+            let call = Token::blacklistCall { account };
+            self.send(owner, &call).await
+        } else {
+            let call = Token::unBlacklistCall { account };
+            self.send(owner, &call).await
+        }
+    }
+
+    /// Circle stops USDC, or lets it go on.
+    pub(crate) async fn pause(&self, on: bool) -> B256 {
+        let owner = self.view(USDC, &Token::ownerCall {}).await;
+        if on {
+            self.send(owner, &Token::pauseCall {}).await
+        } else {
+            self.send(owner, &Token::unpauseCall {}).await
+        }
+    }
+
+    /// The gas that a transaction took.
+    pub(crate) async fn gas_used(&self, transaction: B256) -> u64 {
+        let method = "eth_getTransactionReceipt";
+        let receipt: Value = self.rpc(method, json!([transaction])).await.unwrap();
+        let gas = receipt["gasUsed"].as_str().expect("it is not mined");
+        u64::from_str_radix(gas.trim_start_matches("0x"), 16).unwrap()
+    }
+
     /// Whether a transaction was mined and did not revert; `None` while no block holds it.
     pub(crate) async fn succeeded(&self, transaction: B256) -> Option<bool> {
         let method = "eth_getTransactionReceipt";
@@ -158,6 +181,23 @@ impl Chain {
         let method = "eth_getTransactionByHash";
         let found: Option<Value> = self.rpc(method, json!([transaction])).await.unwrap();
         found.is_some()
+    }
+}
+
+/// The call that settles a payment.
+pub(crate) fn settlement(payment: &Payment) -> Token::transferWithAuthorizationCall {
+    let (v, r, s) = parts(&payment.signature);
+    let terms = &payment.authorization;
+    Token::transferWithAuthorizationCall {
+        from: terms.from,
+        to: terms.to,
+        value: terms.value,
+        validAfter: U256::from(terms.valid_after),
+        validBefore: U256::from(terms.valid_before),
+        nonce: terms.nonce,
+        v,
+        r,
+        s,
     }
 }
 

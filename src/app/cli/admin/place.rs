@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
-
 use crate::{
     app::{
         cli::outcome::Failed,
@@ -49,7 +47,9 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         confirmations: config.confirmations,
         pay_to: config.pay_to,
         assets: Vec::new(),
-        relayer_key: Zeroizing::new([1; 32]),
+        wallet_factories: Vec::new(),
+        relayer_keys: Vec::new(),
+        low_settlements: 0,
         max_fee_per_gas: config.max_fee_per_gas,
     };
     Network::new(settings).map_err(|error| {
@@ -61,7 +61,7 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
 }
 
 pub(super) fn key(path: &std::path::Path) -> Result<SecretKey, Failed> {
-    keys::relayer_key(path).map_err(|error| {
+    keys::plain_key(path).map_err(|error| {
         Failed::usage("BAD_KEY_FILE", format!("{error}."))
             .next("make a key with `counterfoil keygen --out FILE`, and send gas to its address")
     })
