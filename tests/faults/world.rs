@@ -50,6 +50,11 @@ impl World {
         let patience = format!("settle_wait_seconds = 1\nquote_seconds = {QUOTE_SECONDS}");
         let setup = Setup::on(chain.clone())
             .with("settle_wait_seconds = 20", &patience)
+            // All payers come from one address, and many are refused at the end.
+            .with(
+                "failed_signatures_per_minute = 300",
+                "failed_signatures_per_minute = 100_000",
+            )
             .with(NAPS.0, NAPS.1)
             .with(chain.rpc_url().as_str(), &proxy.url);
         let mut house = House::prepare(setup).await;
