@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::primitives::B256;
 use tokio::time::sleep;
 
-use super::{Service, Unavailable, locked, quote::Offer};
+use super::{Service, Unavailable, quote::Offer};
 use crate::{
     auth::Signature,
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
@@ -47,6 +47,7 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    TransactionVanished,
 }
 
 /// Why a payment is not taken.
@@ -209,9 +210,7 @@ impl Service {
     }
 
     fn is_pay_to(&self, network: NetworkId, address: alloy::primitives::Address) -> bool {
-        locked(&self.0.pay_tos)
-            .get(&network)
-            .is_some_and(|known| known.contains(&address))
+        self.recipients(network).pay_tos.contains(&address)
     }
 
     /// Whether an authorization that was unused can be settled. One that was used up
@@ -344,6 +343,7 @@ impl Reason {
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
             Self::PayerBarred => "payer_barred",
+            Self::TransactionVanished => "transaction_vanished",
         }
     }
 }

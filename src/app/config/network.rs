@@ -17,6 +17,8 @@ const RPC_URLS_MAX: usize = 8;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
+const WATCH_FROM_BLOCK: (u64, u64) = (0, 1 << 62);
+const REORG_BLOCKS_MAX: (u64, u64) = (1, 1_024);
 const DECIMALS: (u64, u64) = (6, 18);
 
 /// A chain that credits are bought on.
@@ -32,6 +34,12 @@ pub struct Network {
     pub relayer_key_file: PathBuf,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// `CreditsPurchase`, where it is deployed.
+    pub purchase_contract: Option<Address>,
+    /// Where watching begins at the first start.
+    pub watch_from_block: Option<u64>,
+    /// The deepest reorganization that the watcher follows.
+    pub reorg_blocks_max: u64,
     /// At least one.
     pub assets: Vec<Asset>,
 }
@@ -55,6 +63,9 @@ impl fmt::Debug for Network {
             .field("pay_to", &self.pay_to)
             .field("relayer_key_file", &self.relayer_key_file)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
+            .field("purchase_contract", &self.purchase_contract)
+            .field("watch_from_block", &self.watch_from_block)
+            .field("reorg_blocks_max", &self.reorg_blocks_max)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
     }
@@ -102,6 +113,23 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         raw.max_fee_gwei,
         MAX_FEE_GWEI,
     );
+    let contract = |name: &str, raw: &Option<String>, problems: &mut Problems| {
+        let text = raw.as_deref()?;
+        address(&format!("{key}.{name}"), text, problems)
+    };
+    let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
+    if purchase_contract.is_some() && purchase_contract == pay_to {
+        let what = "is pay_to: its treasury is another address than its own";
+        problems.add(format!("{key}.purchase_contract"), what);
+    }
+    let watch_from_block = raw
+        .watch_from_block
+        .map(|block| problems.within(format!("{key}.watch_from_block"), block, WATCH_FROM_BLOCK));
+    let reorg_blocks_max = problems.within(
+        format!("{key}.reorg_blocks_max"),
+        raw.reorg_blocks_max,
+        REORG_BLOCKS_MAX,
+    );
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -129,6 +157,9 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         pay_to: pay_to?,
         relayer_key_file: raw.relayer_key_file.clone()?,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
+        purchase_contract,
+        watch_from_block,
+        reorg_blocks_max,
         assets,
     })
 }
@@ -165,7 +196,7 @@ fn asset(
     })
 }
 
-fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {
+pub(super) fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {
     let address = problems.take(key, text, text.parse::<AgentAddress>())?;
     if address.address().is_zero() {
         problems.add_value(key, text, "belongs to nobody");

@@ -134,6 +134,13 @@ impl Running {
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
         ];
+        for network in service.network_ids() {
+            workers.push(tokio::spawn(worker::watcher(
+                service.clone(),
+                network,
+                stop.clone(),
+            )));
+        }
         if let Some((listener, router)) = metrics {
             workers.push(tokio::spawn(connections::serve(
                 listener,

@@ -1,12 +1,13 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`token`] what others do on the chain and [`proxy`] a bad line to it, [`client`] the
+//! over x402, [`onchain`] what payers and [`token`] what others do on the chain and [`proxy`] a bad line to it, [`client`] the
 //! requests and [`sender`] those that are sent again, [`books`] the database behind them.
 
 pub(crate) mod books;
 pub(crate) mod chain;
 pub(crate) mod client;
 pub(crate) mod house;
+pub(crate) mod onchain;
 pub(crate) mod payment;
 pub(crate) mod proxy;
 pub(crate) mod sender;

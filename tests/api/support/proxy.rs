@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Says(&'static str),
     /// They take so much longer.
     Slow(Duration),
+    /// Logs of more than so many blocks are refused.
+    Narrow(u64),
 }
 
 /// The line to a node.
@@ -104,7 +106,13 @@ async fn forward(State(line): State<Arc<Line>>, body: Bytes) -> Response {
             let reply = json!({ "jsonrpc": "2.0", "id": call["id"], "result": result });
             return Json(reply).into_response();
         }
-        Some(Fault::Unheard) | None => {}
+        Some(Fault::Narrow(blocks)) if blocks_asked(&call) > blocks => {
+            let message = format!("query exceeds max block range {blocks}");
+            let error = json!({ "code": -32005, "message": message });
+            return Json(json!({ "jsonrpc": "2.0", "id": call["id"], "error": error }))
+                .into_response();
+        }
+        Some(Fault::Narrow(_) | Fault::Unheard) | None => {}
     }
     let sent = line.http.post(&line.node).body(body);
     let sent = sent.header("content-type", "application/json").send();
@@ -113,7 +121,16 @@ async fn forward(State(line): State<Arc<Line>>, body: Bytes) -> Response {
         Err(error) => Err(error),
     };
     match (answer, fault) {
-        (Ok(answer), None | Some(Fault::Slow(_))) => answer.into_response(),
+        (Ok(answer), None | Some(Fault::Slow(_) | Fault::Narrow(_))) => answer.into_response(),
         (_, _) => StatusCode::BAD_GATEWAY.into_response(),
     }
+}
+
+/// How many blocks a filter covers.
+fn blocks_asked(call: &Value) -> u64 {
+    let number = |name: &str| {
+        let text = call["params"][0][name].as_str().unwrap();
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+    };
+    number("toBlock") - number("fromBlock") + 1
 }
