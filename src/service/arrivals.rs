@@ -1,11 +1,9 @@
 //! What becomes of a transfer that was found on the chain.
 
-use alloy::primitives::U256;
-
 use super::{Reason, Service, Unavailable, random_id, settle::Progress};
 use crate::{
     base::{AgentAddress, Credits, PurchaseId},
-    chain::{Arrival, ArrivalKind, Asset, ChainError, Network, Receiving, TransactionLook},
+    chain::{Arrival, ArrivalKind, ChainError, Network, Receiving, TransactionLook},
     payment::{
         Authorization, AuthorizationFact, Disposal, Inclusion, PaymentKey, PaymentState, PaymentWay,
     },
@@ -278,11 +276,5 @@ async fn find_authorized(
 pub(super) fn worth(network: &Network, arrival: &Arrival) -> Option<Credits> {
     let mut assets = network.assets().iter();
     let asset = assets.find(|asset| asset.token == arrival.asset.token)?;
-    whole_units(asset, arrival.transfer.value)
-}
-
-fn whole_units(asset: &Asset, value: U256) -> Option<Credits> {
-    let finer = U256::from(10_u8).checked_pow(U256::from(asset.decimals.saturating_sub(6)))?;
-    let whole = value.checked_sub(value % finer)?;
-    Credits::from_base_units(whole, asset.decimals)
+    asset.worth(arrival.transfer.value)
 }

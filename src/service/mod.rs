@@ -3,8 +3,9 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `watch` (what
-//! arrives unasked) and `arrivals` (whose it is), `recover` (what a start and the workers do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
+//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `relayers`
+//! (who signs them), `watch` (what arrives unasked) and `arrivals` (whose it is), `recover` (what a
+//! start and the workers do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
 mod arrivals;
@@ -12,14 +13,17 @@ mod balance;
 mod buy;
 mod call;
 mod clock;
+mod contract_payer;
 mod direct_call;
 mod payment_check;
 mod quote;
 mod recover;
 mod relay;
+mod relayers;
 mod run;
 mod session;
 mod settle;
+mod suspense;
 mod unavailable;
 mod watch;
 
@@ -27,12 +31,13 @@ use std::{
     collections::{HashMap, HashSet},
     future::Future,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use lru::LruCache;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -101,12 +106,18 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// Places for contract wallets that are asked for their signatures.
+    wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     /// How many blocks each network's node gives at once, as far as is known.
     spans: Mutex<HashMap<NetworkId, u64>>,
     /// Transactions whose arrivals are booked, by their block.
     handled: Mutex<LruCache<(NetworkId, B256, B256), ()>>,
+    /// What the relayers held when it was last asked for.
+    gas: Mutex<HashMap<(NetworkId, Address), relayers::Gas>>,
+    /// Counts settlements, so that relayers take turns.
+    turn: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -119,9 +130,12 @@ impl Service {
             recipients: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
             spans: Mutex::default(),
             handled: Mutex::new(LruCache::new(HANDLED_MAX)),
+            gas: Mutex::default(),
+            turn: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))

@@ -11,19 +11,26 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod chain;
 mod config;
 mod contract_buys;
+mod contract_wallets;
 mod crash;
+mod deploy;
 mod direct;
 mod failures;
 mod http;
 mod limits;
+mod misreports;
 mod payments;
 mod prices;
 mod purchase;
+mod rates;
+mod relayers;
 mod replay;
 mod signatures;
 mod spend;
+mod version_one;
 mod watcher;

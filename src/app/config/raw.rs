@@ -82,13 +82,17 @@ pub(super) struct Network {
     pub(super) pay_to: String,
     #[serde(default = "local")]
     pub(super) facilitator: String,
-    pub(super) relayer_key_file: Option<PathBuf>,
+    pub(super) relayer_key_file: Option<Files>,
+    pub(super) relayer_password_file: Option<Files>,
+    #[serde(default = "fifty")]
+    pub(super) relayer_low_settlements: u32,
     #[serde(default = "five_hundred")]
     pub(super) max_fee_gwei: u64,
     pub(super) purchase_contract: Option<String>,
     pub(super) watch_from_block: Option<u64>,
     #[serde(default = "sixty_four")]
     pub(super) reorg_blocks_max: u64,
+    pub(super) anchor_contract: Option<String>,
     #[serde(default)]
     pub(super) asset: Vec<Asset>,
 }
@@ -98,6 +102,13 @@ pub(super) struct Network {
 pub(super) enum OneOrMore {
     One(String),
     More(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a file or a list of files")]
+pub(super) enum Files {
+    One(PathBuf),
+    More(Vec<PathBuf>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +127,7 @@ pub(super) struct Asset {
     pub(super) address: String,
     pub(super) symbol: String,
     pub(super) decimals: u64,
+    pub(super) usd_rate: Option<String>,
     pub(super) eip712_name: String,
     pub(super) eip712_version: String,
 }
@@ -232,6 +244,10 @@ fn five_hundred() -> u64 {
 
 fn sixty_four() -> u64 {
     64
+}
+
+fn fifty() -> u32 {
+    50
 }
 
 fn local() -> String {

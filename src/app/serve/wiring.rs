@@ -9,7 +9,7 @@ use crate::{
     app::{
         clock,
         config::{self, Config},
-        keys,
+        keys::{self, Signing},
     },
     auth::SessionKey,
     base::NetworkId,
@@ -91,14 +91,17 @@ fn watch(network: &config::Network) -> (NetworkId, WatchSettings) {
 }
 
 fn network(config: &config::Network) -> Result<Network, ServeError> {
+    let relayer_keys = config.relayer_keys.iter();
+    let relayer_keys = relayer_keys.map(|file| keys::signing_key(file, Signing::Relayer));
     let settings = NetworkSettings {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
         confirmations: config.confirmations,
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
-        relayer_key: keys::relayer_key(&config.relayer_key_file)?,
+        relayer_keys: relayer_keys.collect::<Result<_, _>>()?,
         max_fee_per_gas: config.max_fee_per_gas,
+        low_settlements: config.relayer_low_settlements,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),
@@ -111,6 +114,7 @@ fn asset(config: &config::Asset) -> Asset {
         token: config.domain.asset.token,
         symbol: config.symbol.clone(),
         decimals: config.decimals,
+        usd_rate: config.usd_rate,
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }

@@ -14,6 +14,7 @@ pub(super) mod reads;
 mod rows;
 mod settlements;
 mod start;
+pub(super) mod suspense;
 pub(super) mod watch;
 
 use std::{
