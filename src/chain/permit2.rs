@@ -11,6 +11,7 @@ use super::{
     ChainError, Network,
     bindings::Permit2,
     facts::{Look, inclusion},
+    node::Node,
     search::LOOKBACK_BLOCKS,
     verdict,
 };
@@ -56,6 +57,33 @@ impl Network {
         };
         Ok(positions.await?.into_iter().map(key).collect())
     }
+}
+
+impl Network {
+    /// Those of `nonces` that a transaction was called with.
+    ///
+    /// # Errors
+    /// When no node answers.
+    pub async fn named_nonces(
+        &self,
+        transaction: B256,
+        nonces: &[B256],
+    ) -> Result<Vec<B256>, ChainError> {
+        let called = self
+            .on_one_node(|node| async move { called(&node, transaction).await })
+            .await?;
+        let is_named = |nonce: &&B256| {
+            called
+                .as_ref()
+                .is_some_and(|called| names(&called.input, **nonce))
+        };
+        Ok(nonces.iter().filter(is_named).copied().collect())
+    }
+}
+
+async fn called(node: &Node, transaction: B256) -> Result<Option<Called>, ChainError> {
+    let method = "eth_getTransactionByHash";
+    node.rpc.call(method, (transaction,)).await
 }
 
 impl Look<'_> {
@@ -133,8 +161,7 @@ impl Look<'_> {
         {
             return Ok(None);
         }
-        let method = "eth_getTransactionByHash";
-        let called: Option<Called> = self.node.rpc.call(method, (transaction,)).await?;
+        let called = called(self.node, transaction).await?;
         if !called.is_some_and(|called| names(&called.input, self.terms.nonce)) {
             return Ok(None);
         }

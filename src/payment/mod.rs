@@ -10,6 +10,7 @@ mod confirmations;
 mod fact;
 mod key;
 mod permit2;
+mod policy;
 mod state;
 mod step;
 
@@ -21,5 +22,6 @@ pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
 pub use permit2::{PERMIT2, PERMIT2_PROXY};
+pub use policy::{Disposal, PlainTransfers, TransferPolicy};
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

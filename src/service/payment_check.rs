@@ -6,11 +6,11 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use tokio::{sync::SemaphorePermit, time::sleep};
 
-use super::{Service, Unavailable, locked, quote::Offer};
+use super::{Service, Unavailable, quote::Offer};
 use crate::{
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
     chain::{Asset, Network, SimulationError, is_signed_by_key},
-    payment::{Authorization, AuthorizationFact, PaymentKey, TransferMethod},
+    payment::{Authorization, AuthorizationFact, Inclusion, PaymentKey, TransferMethod},
     store::Payment,
     x402::{SCHEME_EXACT, SignedPayment},
 };
@@ -48,6 +48,7 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    TransactionVanished,
 }
 
 /// Why a payment is not taken.
@@ -112,6 +113,7 @@ pub(super) enum FirstLook {
     /// Somebody settled it already, to an address of ours.
     Paid {
         since_block: u64,
+        at: Inclusion,
     },
 }
 
@@ -204,7 +206,7 @@ impl Service {
         let since_block = look.since_block;
         match look.fact {
             AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
-            AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
+            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid { since_block, at }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
@@ -212,9 +214,7 @@ impl Service {
     }
 
     pub(super) fn is_pay_to(&self, network: NetworkId, address: Address) -> bool {
-        locked(&self.0.pay_tos)
-            .get(&network)
-            .is_some_and(|known| known.contains(&address))
+        self.recipients(network).pay_tos.contains(&address)
     }
 
     /// Whether an authorization that was unused can be settled. One that was used up
@@ -364,6 +364,7 @@ impl Reason {
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
             Self::PayerBarred => "payer_barred",
+            Self::TransactionVanished => "transaction_vanished",
         }
     }
 }

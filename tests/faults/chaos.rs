@@ -154,7 +154,7 @@ async fn mine(world: Arc<World>, mut dice: StdRng) {
             let _: Value = forgotten.await.unwrap();
             world.forgot();
         }
-        if dice.random_ratio(1, 40) {
+        if dice.random_ratio(1, 25) {
             let wei = dice.random_range(5..40) * GWEI;
             chain.set_next_base_fee(wei).await.unwrap();
             world.became_dear();

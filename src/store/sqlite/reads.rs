@@ -13,9 +13,9 @@ use super::{
     rows,
 };
 use crate::{
-    base::{AgentAddress, ChargeId, Credits, PurchaseId, RequestId, Timestamp},
+    base::{AgentAddress, AssetId, ChargeId, Credits, PurchaseId, RequestId, Timestamp},
     ledger::Account,
-    payment::PaymentKey,
+    payment::{PaymentKey, Transfer},
 };
 
 pub(in super::super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
@@ -173,7 +173,8 @@ pub(super) async fn open_payments_of(
     payer: AgentAddress,
 ) -> Result<u32, StoreError> {
     let count = sqlx::query_scalar(
-        "SELECT count(*) FROM payments WHERE payer = ? AND state IN ('authorized', 'broadcast')",
+        "SELECT count(*) FROM payments
+         WHERE payer = ? AND state IN ('authorized', 'broadcast') AND signature IS NOT NULL",
     )
     .bind(payer.address().as_slice())
     .fetch_one(transaction)
@@ -199,6 +200,27 @@ pub(in super::super) async fn busy_relayers(
         })
     };
     rows.iter().map(busy).collect()
+}
+
+pub(in super::super) async fn permit2_payments_of(
+    pool: &SqlitePool,
+    asset: AssetId,
+    transfer: Transfer,
+) -> Result<Vec<Payment>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM payments
+         WHERE payer = ? AND state NOT IN ('confirmed', 'credited') AND transfer_method = 'permit2'
+           AND chain_id = ? AND token = ? AND pay_to = ? AND amount = ?
+         ORDER BY created_ms DESC LIMIT 16",
+    )
+    .bind(transfer.from.as_slice())
+    .bind(rows::signed(asset.network.chain_id(), "chain_id")?)
+    .bind(asset.token.as_slice())
+    .bind(transfer.to.as_slice())
+    .bind(transfer.value.to_string())
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(rows::payment).collect()
 }
 
 pub(in super::super) async fn payer_record(

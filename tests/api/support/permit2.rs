@@ -11,7 +11,7 @@ use counterfoil::{
 };
 use serde_json::{Value, json};
 
-use super::{Chain, Payment, Wallet};
+use super::{Chain, Payment, Wallet, onchain::Step};
 
 const PERMIT2_CODE: &str = include_str!("../../../contracts/test/fixtures/permit2/runtime.hex");
 const PROXY: &str = include_str!("../../../contracts/artifacts/Permit2Proxy.json");
@@ -60,7 +60,7 @@ impl Chain {
 
     /// A stranger who saw the payment settles it. The transaction.
     pub(crate) async fn settle_permit2(&self, payment: &Payment) -> B256 {
-        let call = settlement(payment);
+        let call = settlement(payment).abi_encode().into();
         let receipt = self.transact(Some(PERMIT2_PROXY), &call).await;
         receipt["transactionHash"]
             .as_str()
@@ -93,10 +93,15 @@ impl Chain {
     }
 }
 
+/// The settlement of a payment as a part of a transaction.
+pub(crate) fn permit2_step(payment: &Payment) -> Step {
+    Step::of(PERMIT2_PROXY, &settlement(payment))
+}
+
 /// The proxy's call that settles a payment.
-pub(crate) fn settlement(payment: &Payment) -> Bytes {
+fn settlement(payment: &Payment) -> settleCall {
     let terms = &payment.authorization;
-    let call = settleCall {
+    settleCall {
         permit: PermitTransferFrom {
             permitted: TokenPermissions {
                 token: USDC,
@@ -111,8 +116,7 @@ pub(crate) fn settlement(payment: &Payment) -> Bytes {
             validAfter: U256::from(terms.valid_after),
         },
         signature: Bytes::copy_from_slice(&payment.signature),
-    };
-    call.abi_encode().into()
+    }
 }
 
 impl super::House {
