@@ -13,8 +13,8 @@ use alloy::{
 use axum::{Json, Router};
 use counterfoil::{
     chain::{
-        Asset, Broadcast, ChainError, DomainError, Network, NetworkSettings, NonceUse, Rejection,
-        SignedTransaction, SimulationError, StoredTransaction,
+        Asset, Broadcast, ChainError, DomainError, FacilitatorSettings, Network, NetworkSettings,
+        NonceUse, Rejection, SignedTransaction, SimulationError, StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
     payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
@@ -155,6 +155,7 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         confirmations,
         pay_to: PAY_TO,
         assets: vec![devnet.usdc()],
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_key: Zeroizing::new([0x33; 32]),
         max_fee_per_gas: CAP,
     })
@@ -657,6 +658,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         confirmations: blocks(1),
         pay_to: PAY_TO,
         assets: Vec::new(),
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_key: Zeroizing::new([0x33; 32]),
         max_fee_per_gas: CAP,
     };

@@ -1,14 +1,17 @@
 //! Everything that talks to an EVM node.
 //!
 //! Owns RPC with its bounds and its failover, the token's bindings, the facts of an authorization,
-//! and the relayer that signs and sends settlements. Must never know of purchases, credits or
-//! databases: it reports what the chain says, and sends the bytes it is given.
+//! the relayer that signs and sends settlements, and the request to a facilitator that sends them in
+//! its place. Must never know of purchases, credits or databases: it reports what the chain says, and
+//! sends the bytes it is given.
 //!
 //! Begin with `facts.rs`, which judges by `verdict.rs`.
 
 mod bindings;
 mod broadcast;
 mod error;
+mod exchange;
+mod facilitator;
 mod facts;
 mod fees;
 mod network;
@@ -23,6 +26,10 @@ pub mod devnet;
 
 pub use broadcast::{Broadcast, Rejection};
 pub use error::{ChainError, RpcRefusal};
+pub use facilitator::{
+    Answer, Facilitator, FacilitatorError, FacilitatorSettings, FacilitatorSettingsError, Remote,
+    RemoteSettings, Turn,
+};
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};

@@ -14,7 +14,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
-    ChainError,
+    ChainError, Facilitator, FacilitatorSettings, FacilitatorSettingsError,
     node::Node,
     relayer::Relayer,
     rpc::{Rpc, http_client},
@@ -32,6 +32,8 @@ pub struct NetworkSettings {
     pub confirmations: Confirmations,
     pub pay_to: Address,
     pub assets: Vec<Asset>,
+    /// At least one; asked in this order.
+    pub facilitators: Vec<FacilitatorSettings>,
     pub relayer_key: Zeroizing<[u8; 32]>,
     /// The most that is offered for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
@@ -54,6 +56,8 @@ pub enum NetworkSettingsError {
     NoNode,
     #[error("rpc_url must be http:// or https:// with a host")]
     NotHttp,
+    #[error("facilitator {0}")]
+    Facilitator(#[from] FacilitatorSettingsError),
     #[error("relayer_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
     RelayerKey,
     #[error("the HTTP client cannot start: {0}")]
@@ -67,6 +71,7 @@ pub struct Network(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) id: NetworkId,
     pub(super) confirmations: Confirmations,
+    facilitators: Vec<Facilitator>,
     pub(super) relayer: Relayer,
     pub(super) max_fee_per_gas: u128,
     pay_to: Address,
@@ -80,7 +85,7 @@ impl Network {
     /// Takes the settings as they are; nothing is sent yet.
     ///
     /// # Errors
-    /// When no node is named, a URL is not one of HTTP, or the relayer's key is none.
+    /// When no node or no facilitator is named, a URL is not one of HTTP, or the relayer's key is none.
     pub fn new(settings: NetworkSettings) -> Result<Self, NetworkSettingsError> {
         if settings.rpc_urls.is_empty() {
             return Err(NetworkSettingsError::NoNode);
@@ -95,8 +100,15 @@ impl Network {
             let rpc = Rpc::new(url, client.clone());
             Arc::new(Node::new(rpc, settings.id))
         });
+        if settings.facilitators.is_empty() {
+            return Err(FacilitatorSettingsError::Nobody.into());
+        }
+        let facilitators = settings.facilitators.into_iter();
+        let facilitators =
+            facilitators.map(|settings_of| Facilitator::new(settings_of, settings.id));
         Ok(Self(Arc::new(Inner {
             id: settings.id,
+            facilitators: facilitators.collect::<Result<_, _>>()?,
             confirmations: settings.confirmations,
             relayer: Relayer::new(&settings.relayer_key, settings.id)
                 .ok_or(NetworkSettingsError::RelayerKey)?,
@@ -122,6 +134,12 @@ impl Network {
     #[must_use]
     pub fn assets(&self) -> &[Asset] {
         &self.0.assets
+    }
+
+    /// Who settles, in the order in which they are asked; at least one.
+    #[must_use]
+    pub fn facilitators(&self) -> &[Facilitator] {
+        &self.0.facilitators
     }
 
     /// The EIP-712 domain under which payments in `asset` are signed.

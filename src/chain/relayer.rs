@@ -214,7 +214,10 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
-    use crate::{chain::NetworkSettings, payment::Confirmations};
+    use crate::{
+        chain::{FacilitatorSettings, NetworkSettings},
+        payment::Confirmations,
+    };
 
     fn network() -> Network {
         Network::new(NetworkSettings {
@@ -223,6 +226,7 @@ mod tests {
             confirmations: Confirmations::Blocks(NonZeroU64::MIN),
             pay_to: Address::repeat_byte(3),
             assets: Vec::new(),
+            facilitators: vec![FacilitatorSettings::Local],
             relayer_key: Zeroizing::new([0x11; 32]),
             max_fee_per_gas: 100,
         })

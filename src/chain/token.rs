@@ -7,7 +7,7 @@ use alloy::{
 use serde_json::json;
 use thiserror::Error;
 
-use super::{Asset, ChainError, Network, RpcRefusal, bindings::Token, rpc::printable};
+use super::{Asset, ChainError, Network, RpcRefusal, bindings::Token, exchange::printable};
 use crate::payment::Authorization;
 
 /// The most gas that a settlement may take. The payer's code runs in it where the payer is a

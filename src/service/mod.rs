@@ -3,15 +3,16 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recover` (what a start and the workers
-//! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
-//! answers in values that `http` phrases.
+//! call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (its
+//! transactions), `recover` (what a start and the workers do). Speaks no HTTP and no SQL: it asks the
+//! floor below, decides with the pure floors, and answers in values that `http` phrases.
 
 mod balance;
 mod buy;
 mod call;
 mod clock;
 mod direct_call;
+mod facilitate;
 mod payment_check;
 mod quote;
 mod recover;
@@ -92,6 +93,8 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// Payments that a facilitator is asked to settle at the moment.
+    asking: Mutex<HashSet<PurchaseId>>,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     tasks: TaskTracker,
@@ -106,6 +109,7 @@ impl Service {
             pay_tos: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            asking: Mutex::default(),
             reconciled: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

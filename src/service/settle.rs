@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
-    chain::{ChainError, Network, SimulationError},
+    chain::{Network, SimulationError},
     payment::{
         AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
     },
@@ -23,7 +23,7 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
-const ATTEMPTS_MAX: u32 = 3;
+pub(super) const ATTEMPTS_MAX: u32 = 3;
 /// Waiters look at the books this often even if nobody tells them of a change.
 const WAITERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -73,7 +73,7 @@ impl Service {
         let Some(authorization) = &payment.authorization else {
             return Ok(Progress::Settled);
         };
-        let fact = look(network, &payment, authorization).await?;
+        let fact = self.look(network, &payment, authorization).await?;
         match next_step(payment.state, &authorization.terms, fact) {
             None => Ok(Progress::Settled),
             // Nobody waits for what was refused; it is looked at again once it has run out.
@@ -131,7 +131,7 @@ impl Service {
         Ok(Progress::Moved)
     }
 
-    /// Signs, stores, sends: in this order.
+    /// Has the payment settled if the chain would take it.
     async fn settle(
         &self,
         network: &Network,
@@ -147,21 +147,34 @@ impl Service {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
             Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+                let fact = self.look(network, payment, authorization).await?;
+                if !matches!(fact, AuthorizationFact::Unused { .. }) {
+                    // It was used up since the last look: that is why. Look again soon.
+                    return Ok(Progress::Waiting);
+                }
                 if payment.state == PaymentState::Authorized {
-                    if !matches!(
-                        look(network, payment, authorization).await?,
-                        AuthorizationFact::Unused { .. }
-                    ) {
-                        // It was used up since the last look: that is why. Look again soon.
-                        return Ok(Progress::Waiting);
-                    }
                     tracing::info!(%error, "a settlement would fail");
                     let reason = Reason::SimulationFailed;
                     return self.give_up(*id, PaymentState::Refused, reason).await;
                 }
+                self.note_refusal(network, *id, terms).await?;
                 return Ok(Progress::Waiting);
             }
         };
+        self.facilitate(network, payment, authorization, gas_limit)
+            .await
+    }
+
+    /// Signs, stores, sends: in this order.
+    pub(super) async fn settle_here(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+        gas_limit: u64,
+    ) -> Result<Progress, Unavailable> {
+        let Payment { id, asset, .. } = payment;
+        let SignedAuthorization { terms, signature } = authorization;
         if self.store().settlement_attempts(*id).await? >= ATTEMPTS_MAX {
             return Ok(Progress::Waiting);
         }
@@ -208,6 +221,23 @@ impl Service {
         }
     }
 
+    async fn look(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<AuthorizationFact, Unavailable> {
+        let look = network
+            .authorization_fact(
+                payment.asset.token,
+                &authorization.terms,
+                Some(payment.since_block),
+                self.hint(network, payment).await?,
+            )
+            .await?;
+        Ok(look.fact)
+    }
+
     /// Waits until `done` holds of the payment's state, or the time is over, and returns the
     /// payment as it is then.
     pub(super) async fn wait_for(
@@ -229,22 +259,6 @@ impl Service {
             drop(timeout_at(look_again, change).await);
         }
     }
-}
-
-async fn look(
-    network: &Network,
-    payment: &Payment,
-    authorization: &SignedAuthorization,
-) -> Result<AuthorizationFact, ChainError> {
-    let look = network
-        .authorization_fact(
-            payment.asset.token,
-            &authorization.terms,
-            Some(payment.since_block),
-            payment.transaction,
-        )
-        .await?;
-    Ok(look.fact)
 }
 
 /// Nothing is lost: the state is durable and the payment is looked at again.

@@ -18,5 +18,5 @@ pub use payment::{
 };
 pub use wire::{
     DomainExtra, PaymentPayload, PaymentRequired, PaymentRequirements, Resource, SCHEME_EXACT,
-    SettleResponse, X402_VERSION,
+    SettleRequest, SettleResponse, X402_VERSION,
 };

@@ -5,7 +5,11 @@ use std::{collections::HashSet, fmt, num::NonZeroU64, path::PathBuf};
 use alloy::primitives::Address;
 use reqwest::Url;
 
-use super::{problems::Problems, raw};
+use super::{
+    facilitator::{self, Facilitator},
+    problems::Problems,
+    raw,
+};
 use crate::{
     base::{AgentAddress, AssetId, NetworkId},
     payment::{Confirmations, TokenDomain},
@@ -28,8 +32,10 @@ pub struct Network {
     pub confirmations: Confirmations,
     /// Where payments arrive.
     pub pay_to: Address,
-    /// The key that pays gas for settlement by this service itself.
-    pub relayer_key_file: PathBuf,
+    /// Who settles, in the order in which they are asked; at least one.
+    pub facilitators: Vec<Facilitator>,
+    /// The key that pays gas for settlement by this service itself. Present where it may have to.
+    pub relayer_key_file: Option<PathBuf>,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
     /// At least one.
@@ -53,6 +59,7 @@ impl fmt::Debug for Network {
             .field("id", &self.id)
             .field("confirmations", &self.confirmations)
             .field("pay_to", &self.pay_to)
+            .field("facilitators", &self.facilitators)
             .field("relayer_key_file", &self.relayer_key_file)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
             .field("assets", &self.assets)
@@ -89,11 +96,9 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         problems,
     );
     let pay_to = address(&format!("{key}.pay_to"), &raw.pay_to, problems);
-    if raw.facilitator != "local" {
-        let what = "is not supported by this version, which settles by itself: write \"local\"";
-        problems.add_value(format!("{key}.facilitator"), &raw.facilitator, what);
-    }
-    if raw.relayer_key_file.is_none() {
+    let facilitators =
+        facilitator::facilitators(&format!("{key}.facilitator"), &raw.facilitator, problems);
+    if raw.relayer_key_file.is_none() && facilitators.contains(&Facilitator::Local) {
         let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
         problems.add(format!("{key}.relayer_key_file"), what);
     }
@@ -127,7 +132,8 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         rpc_urls,
         confirmations: confirmations?,
         pay_to: pay_to?,
-        relayer_key_file: raw.relayer_key_file.clone()?,
+        facilitators,
+        relayer_key_file: raw.relayer_key_file.clone(),
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
         assets,
     })

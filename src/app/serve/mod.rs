@@ -17,6 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    authorization::AuthorizationError,
     config::{self, Config, ConfigError},
     keys::KeyError,
     telemetry::{self, TelemetryError},
@@ -38,6 +39,8 @@ pub enum ServeError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
     #[error("network {network}: {error}")]
     Network {
         network: String,

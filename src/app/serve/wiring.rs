@@ -1,18 +1,19 @@
 //! From the configuration to a service.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, path::Path, time::Duration};
 
 use tokio::task::JoinHandle;
 
 use super::{ServeError, connections::ConnectionLimits};
 use crate::{
     app::{
+        authorization::{self, AuthorizationError},
         clock,
         config::{self, Config},
-        keys,
+        keys::{self, KeyError, SecretKey},
     },
     auth::SessionKey,
-    chain::{Asset, Network, NetworkSettings},
+    chain::{Asset, FacilitatorSettings, Network, NetworkSettings, RemoteSettings},
     http::HttpLimits,
     service::{Clock, Parts, Service, Settings},
     store::{Store, StoreLimits},
@@ -85,13 +86,45 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         confirmations: config.confirmations,
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
-        relayer_key: keys::relayer_key(&config.relayer_key_file)?,
+        facilitators: facilitators(&config.facilitators)?,
+        relayer_key: relayer_key(config.relayer_key_file.as_deref())?,
         max_fee_per_gas: config.max_fee_per_gas,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),
         error,
     })
+}
+
+fn facilitators(
+    config: &[config::Facilitator],
+) -> Result<Vec<FacilitatorSettings>, AuthorizationError> {
+    let facilitator = |config: &config::Facilitator| match config {
+        config::Facilitator::Local => Ok(FacilitatorSettings::Local),
+        config::Facilitator::Remote(remote) => {
+            let authorization = match &remote.authorization {
+                None => None,
+                Some(config::Authorization::Value(value)) => Some(value.clone()),
+                Some(config::Authorization::File(path)) => Some(authorization::read(path)?),
+            };
+            Ok(FacilitatorSettings::Remote(RemoteSettings {
+                url: remote.url.clone(),
+                authorization,
+                timeout: remote.timeout,
+            }))
+        }
+    };
+    config.iter().map(facilitator).collect()
+}
+
+/// A network that others settle has no relayer: a key that nobody keeps stands in, and signs nothing.
+fn relayer_key(file: Option<&Path>) -> Result<SecretKey, KeyError> {
+    if let Some(file) = file {
+        return keys::relayer_key(file);
+    }
+    let mut key = SecretKey::default();
+    getrandom::fill(key.as_mut_slice())?;
+    Ok(key)
 }
 
 fn asset(config: &config::Asset) -> Asset {

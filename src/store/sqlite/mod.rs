@@ -5,6 +5,7 @@
 
 mod books;
 mod direct;
+pub(super) mod facilitators;
 mod finish;
 mod hold;
 mod housekeeping;
