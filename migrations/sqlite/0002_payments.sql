@@ -52,6 +52,8 @@ CREATE TABLE payments (
 ) WITHOUT ROWID;
 CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
 CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
+CREATE INDEX payments_suspense ON payments (created_ms, id) WHERE booked = 'suspense';
+CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
 -- One unsettled direct call a payer.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
 WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
@@ -103,6 +105,7 @@ CREATE TABLE relayer_transactions (
     CONSTRAINT relayer_transactions_status_known CHECK (status IN ('open', 'closed'))
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX relayer_transactions_one_open ON relayer_transactions (payment_id) WHERE status = 'open';
+CREATE INDEX relayer_transactions_of_payment ON relayer_transactions (payment_id);
 CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, account_nonce) WHERE status = 'open';
 
 -- Bytes that the same transaction at other fees took the place of. They were broadcast, so any of them

@@ -1,14 +1,16 @@
 //! Everything that talks to an EVM node.
 //!
 //! Owns RPC with its bounds and its failover, the token's bindings, the facts of an authorization,
-//! the relayer that signs and sends settlements, and the request to a facilitator that sends them in
-//! its place. Must never know of purchases, credits or databases: it reports what the chain says, and
-//! sends the bytes it is given.
+//! the relayer that signs and sends settlements, the request to a facilitator that sends them in its
+//! place, and the contracts that an operator deploys. Must never know of purchases, credits or
+//! databases: it reports what the chain says, and sends the bytes it is given.
 //!
 //! Begin with `facts.rs`, which judges by `verdict.rs`.
 
+mod account;
 mod bindings;
 mod broadcast;
+mod contract;
 mod error;
 mod exchange;
 mod facilitator;
@@ -19,12 +21,18 @@ mod node;
 mod relayer;
 mod rpc;
 mod search;
+mod settlement;
+#[cfg(test)]
+mod testing;
 mod token;
 mod verdict;
+mod wallet;
 
 pub mod devnet;
 
+pub use account::{Account, Estimate, ExecuteError, Executed};
 pub use broadcast::{Broadcast, Rejection};
+pub use contract::{CodeFound, Contract, DEPLOYMENT_PROXY, OwnerCall, Ownership};
 pub use error::{ChainError, RpcRefusal};
 pub use facilitator::{
     Answer, Facilitator, FacilitatorError, FacilitatorSettings, FacilitatorSettingsError, Remote,
@@ -34,4 +42,5 @@ pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
 pub use relayer::{SignedTransaction, StoredTransaction};
-pub use token::{DomainError, SETTLEMENT_GAS_MAX, SimulationError};
+pub use settlement::{SETTLEMENT_GAS_MAX, is_signed_by_key};
+pub use token::{DomainError, SimulationError};

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use reqwest::Url;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use super::{
     rpc::{Rpc, http_client},
 };
 use crate::{
-    base::{AssetId, NetworkId},
+    base::{AssetId, Credits, NetworkId, UsdRate},
     payment::{Confirmations, TokenDomain},
 };
 
@@ -39,14 +39,30 @@ pub struct NetworkSettings {
     pub max_fee_per_gas: u128,
 }
 
-/// A dollar token that is taken in payment.
+/// A token that is taken in payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asset {
     pub token: Address,
     pub symbol: String,
     pub decimals: u8,
+    /// What a whole token is worth.
+    pub usd_rate: UsdRate,
     pub eip712_name: String,
     pub eip712_version: String,
+}
+
+impl Asset {
+    /// What `credits` cost in base units, rounded up; `None` for less than nothing.
+    #[must_use]
+    pub fn price(&self, credits: Credits) -> Option<U256> {
+        self.usd_rate.base_units(credits, self.decimals)
+    }
+
+    /// The credits that so many base units are worth, rounded down; `None` when they do not fit.
+    #[must_use]
+    pub fn worth(&self, amount: U256) -> Option<Credits> {
+        self.usd_rate.worth(amount, self.decimals)
+    }
 }
 
 /// Why settings describe no network. Each message names the setting.

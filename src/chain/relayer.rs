@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     ChainError, Fees, Network,
-    token::{SETTLEMENT_GAS_MAX, settlement_call},
+    settlement::{SETTLEMENT_GAS_MAX, Settlement},
 };
 use crate::{base::NetworkId, payment::Authorization};
 
@@ -186,16 +186,17 @@ impl Network {
         gas_limit: u64,
     ) -> SignedTransaction {
         let relayer = &self.inner().relayer;
+        let Settlement { to, data, .. } = self.settlement(token, terms, signature);
         relayer.sign(TxEip1559 {
             chain_id: relayer.network.chain_id(),
             nonce: account_nonce,
             gas_limit,
             max_fee_per_gas: fees.max_fee_per_gas,
             max_priority_fee_per_gas: fees.max_priority_fee_per_gas,
-            to: TxKind::Call(token),
+            to: TxKind::Call(to),
             value: U256::ZERO,
             access_list: alloy::eips::eip2930::AccessList::default(),
-            input: settlement_call(terms, signature),
+            input: data,
         })
     }
 }
@@ -208,34 +209,14 @@ impl fmt::Debug for Relayer {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU64;
-
     use alloy::{consensus::Transaction, primitives::keccak256};
-    use zeroize::Zeroizing;
 
     use super::*;
-    use crate::{
-        chain::{FacilitatorSettings, NetworkSettings},
-        payment::Confirmations,
-    };
-
-    fn network() -> Network {
-        Network::new(NetworkSettings {
-            id: NetworkId::from_chain_id(84532),
-            rpc_urls: vec!["http://127.0.0.1:1".parse().unwrap()],
-            confirmations: Confirmations::Blocks(NonZeroU64::MIN),
-            pay_to: Address::repeat_byte(3),
-            assets: Vec::new(),
-            facilitators: vec![FacilitatorSettings::Local],
-            relayer_key: Zeroizing::new([0x11; 32]),
-            max_fee_per_gas: 100,
-        })
-        .unwrap()
-    }
+    use crate::chain::testing;
 
     #[test]
     fn a_settlement_is_signed_for_its_chain_nonce_and_fees() {
-        let network = network();
+        let network = testing::network(&[]);
         let terms = Authorization {
             from: Address::repeat_byte(2),
             to: Address::repeat_byte(3),
@@ -266,7 +247,8 @@ mod tests {
             (read.max_fee_per_gas(), read.max_priority_fee_per_gas()),
             (30, Some(2))
         );
-        assert_eq!(read.input(), &settlement_call(&terms, &[0; 65]));
+        let settlement = network.settlement(token, &terms, &[0; 65]);
+        assert_eq!(read.input(), &settlement.data);
 
         let stored = StoredTransaction::read(&signed.raw).unwrap();
         assert_eq!((stored.fees(), stored.gas_limit()), (fees, 100_000));

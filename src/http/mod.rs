@@ -5,6 +5,7 @@
 //! about money. A request's work runs detached from its connection, so that a client that hangs up
 //! changes nothing.
 
+mod admin;
 mod amounts;
 mod balance;
 mod body;
@@ -27,6 +28,7 @@ mod reply;
 mod session;
 mod signed;
 mod time;
+mod version;
 mod work;
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
@@ -36,6 +38,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::SwaggerUi;
 
+pub use admin::{ADMIN_DATABASE, admin_router};
 pub use openapi::document as openapi_document;
 pub use peer::{is_trusted, network_of};
 

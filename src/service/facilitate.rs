@@ -8,7 +8,7 @@ use alloy::primitives::B256;
 
 use super::{
     Service, Unavailable, locked,
-    settle::{ATTEMPTS_MAX, Progress, waits},
+    settle::{Progress, waits},
 };
 use crate::{
     base::{PurchaseId, Timestamp},
@@ -186,7 +186,8 @@ impl Round {
             gas_limit,
             ..
         } = self;
-        if service.store().settlement_attempts(payment.id).await? >= ATTEMPTS_MAX {
+        let used_up = service.attempts_are_used_up(network, payment, authorization);
+        if used_up.await? {
             return Ok(Asked::InVain);
         }
         service

@@ -11,6 +11,7 @@ mod balance;
 mod buy;
 mod call;
 mod clock;
+mod contract_payer;
 mod direct_call;
 mod facilitate;
 mod payment_check;
@@ -20,6 +21,7 @@ mod relay;
 mod run;
 mod session;
 mod settle;
+mod suspense;
 mod unavailable;
 
 use std::{
@@ -32,6 +34,7 @@ use std::{
 
 use alloy::primitives::Address;
 use lru::LruCache;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -95,6 +98,8 @@ struct Inner {
     driven: Mutex<HashSet<PurchaseId>>,
     /// Payments that a facilitator is asked to settle at the moment.
     asking: Mutex<HashSet<PurchaseId>>,
+    /// Places for contract wallets that are asked for their signatures.
+    wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     tasks: TaskTracker,
@@ -110,6 +115,7 @@ impl Service {
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
             asking: Mutex::default(),
+            wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

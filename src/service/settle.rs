@@ -23,7 +23,9 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long a task of its own follows a payment; the reconciler goes on more slowly.
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
-pub(super) const ATTEMPTS_MAX: u32 = 3;
+const ATTEMPTS_MAX: u32 = 3;
+/// A contract wallet can make a settlement fail that would succeed, at the relayer's cost.
+const WALLET_ATTEMPTS_MAX: u32 = 1;
 /// Waiters look at the books this often even if nobody tells them of a change.
 const WAITERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -165,6 +167,22 @@ impl Service {
             .await
     }
 
+    /// Whether enough was tried here for one payment.
+    pub(super) async fn attempts_are_used_up(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<bool, Unavailable> {
+        let SignedAuthorization { terms, signature } = authorization;
+        let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
+            ATTEMPTS_MAX
+        } else {
+            WALLET_ATTEMPTS_MAX
+        };
+        Ok(self.store().settlement_attempts(payment.id).await? >= attempts_max)
+    }
+
     /// Signs, stores, sends: in this order.
     pub(super) async fn settle_here(
         &self,
@@ -175,7 +193,8 @@ impl Service {
     ) -> Result<Progress, Unavailable> {
         let Payment { id, asset, .. } = payment;
         let SignedAuthorization { terms, signature } = authorization;
-        if self.store().settlement_attempts(*id).await? >= ATTEMPTS_MAX {
+        let used_up = self.attempts_are_used_up(network, payment, authorization);
+        if used_up.await? {
             return Ok(Progress::Waiting);
         }
         let fees = network.gas_price().await?.fees;

@@ -13,6 +13,8 @@ pub enum Unavailable {
     Chain(#[from] ChainError),
     #[error("the quota of stored replies is used up")]
     RepliesFull,
+    #[error("too many contract wallets are asked for their signatures at once")]
+    WalletChecksBusy,
     #[error("the operating system gives no random bytes")]
     Randomness,
     /// The chain says that an authorization was used, but not where.

@@ -13,6 +13,7 @@ mod error;
 mod facilitators;
 mod payments;
 mod sqlite;
+mod suspense;
 mod writer;
 
 use std::{path::Path, sync::Arc};
@@ -27,9 +28,10 @@ pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use facilitators::{RequestSettlement, SettlementNote, SettlementRequests};
 pub use payments::{
-    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal,
-    ReplaceTransaction, SignedTransaction, StoreSettlement,
+    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord, Payment,
+    PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
 };
+pub use suspense::InSuspense;
 
 use crate::{
     base::{AgentAddress, ChargeId, PurchaseId, RequestId, Timestamp},
@@ -370,6 +372,12 @@ impl Store {
         sqlite::reads::open_transaction(self.backend.readers(), id).await
     }
 
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payer_record(&self, payer: AgentAddress) -> Result<PayerRecord, StoreError> {
+        sqlite::reads::payer_record(self.backend.readers(), payer).await
+    }
+
     /// How many transactions the relayer signed for a payment.
     ///
     /// # Errors
@@ -455,6 +463,20 @@ impl Store {
     /// When the store cannot answer.
     pub async fn is_barred(&self, payer: AgentAddress) -> Result<bool, StoreError> {
         sqlite::reads::is_barred(self.backend.readers(), payer).await
+    }
+
+    // Suspense --------------------------------------------------------------------------------
+
+    /// What is in suspense, the oldest first: at most `limit` after the payment `after`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn suspense(
+        &self,
+        after: Option<PurchaseId>,
+        limit: u32,
+    ) -> Result<Vec<InSuspense>, StoreError> {
+        sqlite::suspense::list(self.backend.readers(), after, limit).await
     }
 
     // Start-up --------------------------------------------------------------------------------

@@ -63,6 +63,15 @@ pub enum PaymentRefusal {
     RepliesFull,
 }
 
+/// What a payer has cost, or may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayerRecord {
+    /// Payments that are not at their end.
+    pub open: u32,
+    /// Payments whose settlement was mined and did not bring them.
+    pub failed_settlements: u32,
+}
+
 /// A relayer's transaction, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {

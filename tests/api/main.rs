@@ -11,17 +11,22 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod chain;
 mod config;
+mod contract_wallets;
 mod crash;
+mod deploy;
 mod direct;
+mod facilitator;
 mod failures;
 mod http;
 mod limits;
 mod payments;
 mod prices;
 mod purchase;
+mod rates;
 mod replay;
 mod signatures;
 mod spend;

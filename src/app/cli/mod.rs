@@ -4,6 +4,7 @@
 //! `outcome::Failed`, which are told here and nowhere else: in words, or as one JSON document
 //! on standard output. Exit status: 0 done, 1 refused, 2 bad usage, 3 cannot reach the service.
 
+mod admin;
 mod balance;
 mod buy;
 mod call;
@@ -71,6 +72,8 @@ enum Command {
     Call(call::Args),
     /// List what is for sale, or show one tool
     Tools(tools::Args),
+    /// Do an operator's work: deploy, refund, look after suspense
+    Admin(admin::Args),
 }
 
 /// Parses the command line and does what it says. Bad usage exits with 2 from here.
@@ -84,6 +87,7 @@ pub async fn run() -> ExitCode {
         Command::Balance(args) => balance::run(&args).await,
         Command::Call(args) => call::run(&args).await,
         Command::Tools(args) => tools::run(&args).await,
+        Command::Admin(args) => admin::run(&args).await,
     };
     report(outcome, json)
 }
@@ -117,6 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn every_verb_of_the_operator_gives_an_example() {
+        let mut below = vec![(Cli::command(), "counterfoil".to_owned())];
+        while let Some((command, path)) = below.pop() {
+            for command in command.get_subcommands() {
+                let path = format!("{path} {}", command.get_name());
+                let help = command.get_after_help().map(ToString::to_string);
+                assert!(help.is_some_and(|help| help.contains(&path)), "{path}");
+                below.push((command.clone(), path));
+            }
+        }
+    }
+
+    #[test]
     fn takes_json_on_every_command() {
         for args in [
             &["keygen", "--json"][..],
@@ -127,6 +144,17 @@ mod tests {
             &["tools", "weather", "--json"],
             &["demo", "--json", "--once"],
             &["serve", "--config", "x.toml", "--json"],
+            &[
+                "admin",
+                "deploy",
+                "--config",
+                "x.toml",
+                "--network",
+                "eip155:1",
+                "--contract",
+                "checkpoint-anchor",
+                "--json",
+            ],
         ] {
             assert_eq!(exit_of(args), None, "{args:?}");
         }
@@ -156,6 +184,9 @@ mod tests {
             ],
             &["call", "weather", "forecast", "{}", "--request-id", "a b"],
             &["balance", "--private-key", "x"],
+            &["admin"],
+            &["admin", "deploy", "--config", "x.toml"],
+            &["admin", "deploy", "--config", "x", "--network", "base"],
         ] {
             assert_eq!(exit_of(args), Some(2), "{args:?}");
         }

@@ -38,8 +38,20 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn usage(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(USAGE, code, detail)
+    }
+
+    pub(super) fn refused(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(REFUSED, code, detail)
+    }
+
+    pub(super) fn unreachable(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(UNREACHABLE, code, detail)
+    }
+
+    fn new(exit: u8, code: &str, detail: impl Into<String>) -> Self {
         Self {
-            exit: USAGE,
+            exit,
             code: code.to_owned(),
             detail: detail.into(),
             next: None,
@@ -47,8 +59,27 @@ impl Failed {
         }
     }
 
+    /// What the service answered to an operator: a problem (RFC 9457).
+    pub(super) fn problem(status: u16, problem: Value) -> Self {
+        let exit = if status >= 500 { UNREACHABLE } else { REFUSED };
+        let text = |name: &str| problem[name].as_str().map(str::to_owned);
+        let code = text("code").unwrap_or_else(|| "UNREACHABLE".to_owned());
+        let detail = text("detail").unwrap_or_else(|| format!("the answer was {status}"));
+        let mut failed = Self::new(exit, &code, detail);
+        if let Value::Object(members) = problem {
+            failed.rest = members.into_iter().collect();
+        }
+        failed
+    }
+
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// Tells a program something more; people find it in the detail.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.rest.push((name.to_owned(), value.into()));
         self
     }
 

@@ -11,7 +11,7 @@ use super::{
     raw,
 };
 use crate::{
-    base::{AgentAddress, AssetId, NetworkId},
+    base::{AgentAddress, AssetId, NetworkId, UsdRate},
     payment::{Confirmations, TokenDomain},
 };
 
@@ -38,17 +38,23 @@ pub struct Network {
     pub relayer_key_file: Option<PathBuf>,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// `CreditsPurchase`, where it is deployed.
+    pub purchase_contract: Option<Address>,
+    /// `CheckpointAnchor`, where it is deployed.
+    pub anchor_contract: Option<Address>,
     /// At least one.
     pub assets: Vec<Asset>,
 }
 
-/// A dollar token that is taken as payment.
+/// A token that is taken as payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asset {
     pub domain: TokenDomain,
     pub symbol: String,
     /// 6 to 18, so that every price has an exact amount.
     pub decimals: u8,
+    /// Dollars for a whole token.
+    pub usd_rate: UsdRate,
 }
 
 impl fmt::Debug for Network {
@@ -62,6 +68,8 @@ impl fmt::Debug for Network {
             .field("facilitators", &self.facilitators)
             .field("relayer_key_file", &self.relayer_key_file)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
+            .field("purchase_contract", &self.purchase_contract)
+            .field("anchor_contract", &self.anchor_contract)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
     }
@@ -107,6 +115,12 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         raw.max_fee_gwei,
         MAX_FEE_GWEI,
     );
+    let contract = |name: &str, raw: &Option<String>, problems: &mut Problems| {
+        let text = raw.as_deref()?;
+        address(&format!("{key}.{name}"), text, problems)
+    };
+    let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
+    let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -135,6 +149,8 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         facilitators,
         relayer_key_file: raw.relayer_key_file.clone(),
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
+        purchase_contract,
+        anchor_contract,
         assets,
     })
 }
@@ -157,6 +173,10 @@ fn asset(
         }
     }
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
+    let usd_rate = match &raw.usd_rate {
+        None => Some(UsdRate::PAR),
+        Some(text) => problems.take(format!("{key}.usd_rate"), text, text.parse()),
+    };
     Some(Asset {
         domain: TokenDomain {
             asset: AssetId {
@@ -168,6 +188,7 @@ fn asset(
         },
         symbol: raw.symbol.clone(),
         decimals: u8::try_from(decimals).ok()?,
+        usd_rate: usd_rate?,
     })
 }
 

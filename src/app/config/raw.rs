@@ -83,6 +83,8 @@ pub(super) struct Network {
     pub(super) relayer_key_file: Option<PathBuf>,
     #[serde(default = "five_hundred")]
     pub(super) max_fee_gwei: u64,
+    pub(super) purchase_contract: Option<String>,
+    pub(super) anchor_contract: Option<String>,
     #[serde(default)]
     pub(super) asset: Vec<Asset>,
 }
@@ -138,6 +140,7 @@ pub(super) struct Asset {
     pub(super) address: String,
     pub(super) symbol: String,
     pub(super) decimals: u64,
+    pub(super) usd_rate: Option<String>,
     pub(super) eip712_name: String,
     pub(super) eip712_version: String,
 }

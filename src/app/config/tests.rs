@@ -474,6 +474,21 @@ fn wrong_values_of_an_asset() {
             "decimals = 300",
             "decimals: 300 is not within",
         ),
+        (
+            "decimals = 6",
+            "decimals = 6\nusd_rate = \"1,0812\"",
+            "network[0].asset[0].usd_rate: \"1,0812\" is not a plain decimal",
+        ),
+        (
+            "decimals = 6",
+            "decimals = 6\nusd_rate = \"0\"",
+            "usd_rate: \"0\" is not within 0.000001 and 1000000",
+        ),
+        (
+            "decimals = 6",
+            "decimals = 6\nusd_rate = 1.0812",
+            "usd_rate: must be a string",
+        ),
         ("0x036C", "0x036c", "network[0].asset[0].address: \"0x036c"),
         ("\"2\"", "\"\"", "eip712_version: \"\" must be 1 to 16"),
         ("\"2\"", "2", "eip712_version: must be a string"),

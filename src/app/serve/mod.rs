@@ -1,11 +1,15 @@
 //! `counterfoil serve`: wiring, start, and an orderly end.
 
+mod admin;
 mod connections;
 mod metrics;
 mod patience;
 mod wiring;
 
-use std::{io::Write as _, path::Path, process::ExitCode, time::Duration};
+use std::{io::Write as _, os::unix::ffi::OsStrExt, path::Path, process::ExitCode, time::Duration};
+
+use axum::Router;
+use sha2::{Digest, Sha256};
 
 use thiserror::Error;
 use tokio::{
@@ -15,6 +19,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+
+pub(super) use admin::socket_path;
 
 use super::{
     authorization::AuthorizationError,
@@ -59,6 +65,8 @@ pub enum ServeError {
     },
     #[error("server.metrics_listen: {0}")]
     Metrics(metrics::MetricsError),
+    #[error(transparent)]
+    Admin(#[from] admin::AdminError),
     #[error("cannot listen for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -95,6 +103,38 @@ async fn serve(path: &Path) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// The operator's verbs on the books of a service that does not run.
+pub(super) struct Books {
+    router: Router,
+    writer: JoinHandle<()>,
+}
+
+impl Books {
+    /// Opens the books alone: nothing that a dead process left is resolved.
+    pub(super) async fn open(config: Config) -> Result<Self, ServeError> {
+        let database = database_name(&config.database_file);
+        let (service, writer) = wiring::service(config).await?;
+        let router = http::admin_router(service, &database);
+        Ok(Self { router, writer })
+    }
+
+    pub(super) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Returns when all that was written is durable and the books are closed.
+    pub(super) async fn close(self) {
+        drop(self.router);
+        drop(self.writer.await);
+    }
+}
+
+/// What the operator's requests call a database.
+pub(super) fn database_name(file: &Path) -> String {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    hex::encode(Sha256::digest(file.as_os_str().as_bytes()))
+}
+
 /// A server that takes requests.
 pub struct Running {
     pub address: std::net::SocketAddr,
@@ -129,14 +169,21 @@ impl Running {
             address: listen,
             error,
         })?;
+        let keys_directory = config.keys_directory.clone();
+        let database_file = config.database_file.clone();
         let (service, writer) = wiring::service(config).await?;
         service.start().await?;
+        let admin_socket = admin::AdminSocket::open(&keys_directory).await?;
 
         let stop = CancellationToken::new();
         let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
         ];
+        if let Some(socket) = admin_socket {
+            let router = http::admin_router(service.clone(), &database_name(&database_file));
+            workers.push(tokio::spawn(socket.serve(router, stop.clone())));
+        }
         if let Some((listener, router)) = metrics {
             workers.push(tokio::spawn(connections::serve(
                 listener,

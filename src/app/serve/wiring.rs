@@ -132,6 +132,7 @@ fn asset(config: &config::Asset) -> Asset {
         token: config.domain.asset.token,
         symbol: config.symbol.clone(),
         decimals: config.decimals,
+        usd_rate: config.usd_rate,
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }

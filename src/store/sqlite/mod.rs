@@ -14,6 +14,7 @@ pub(super) mod reads;
 mod rows;
 mod settlements;
 mod start;
+pub(super) mod suspense;
 
 use std::{
     fs::{File, TryLockError},

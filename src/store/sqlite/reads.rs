@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
-    super::{Balance, DirectCall, OpenTransaction, Payment, StoreError, StoredCall},
+    super::{Balance, DirectCall, OpenTransaction, PayerRecord, Payment, StoreError, StoredCall},
     rows,
 };
 use crate::{
@@ -161,6 +161,26 @@ pub(super) async fn open_payments_of(
     .fetch_one(transaction)
     .await?;
     Ok(count)
+}
+
+pub(in super::super) async fn payer_record(
+    pool: &SqlitePool,
+    payer: AgentAddress,
+) -> Result<PayerRecord, StoreError> {
+    let (open, failed_settlements) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state IN ('authorized', 'broadcast')),
+                count(*) FILTER (WHERE EXISTS (
+                    SELECT 1 FROM relayer_transactions AS sent
+                    WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
+         FROM payments WHERE payer = ? AND state NOT IN ('confirmed', 'credited')",
+    )
+    .bind(payer.address().as_slice())
+    .fetch_one(pool)
+    .await?;
+    Ok(PayerRecord {
+        open,
+        failed_settlements,
+    })
 }
 
 pub(in super::super) async fn open_transactions(

@@ -24,7 +24,7 @@ use axum::{
 use counterfoil::payment::Authorization;
 use hyper::body::Frame;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::spawn_blocking};
 
 use super::{Chain, Payment, Wallet};
 
@@ -190,6 +190,13 @@ async fn settle(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) 
 }
 
 impl Desk {
+    /// Settles on a thread of its own: waiting for the node is not for tasks that move.
+    async fn bring_in(&self, payment: Payment) -> B256 {
+        let (chain, runtime) = (self.chain.clone(), Handle::current());
+        let settled = move || runtime.block_on(async { chain.front_run(&payment).await });
+        spawn_blocking(settled).await.unwrap()
+    }
+
     async fn settle(self: Arc<Self>, headers: HeaderMap, body: Bytes) -> Response {
         let request = Request {
             headers,
@@ -204,7 +211,7 @@ impl Desk {
         let (does, says) = order.unwrap_or_else(|| *self.usual.lock().unwrap());
         let done = match does {
             Does::Nothing => B256::from(super::random()),
-            Does::Settle => self.chain.front_run(&request.payment()).await,
+            Does::Settle => self.bring_in(request.payment()).await,
         };
         let secret = request.headers.get(header::AUTHORIZATION);
         let secret = secret.map(|secret| secret.to_str().unwrap().to_owned());
