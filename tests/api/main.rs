@@ -20,6 +20,7 @@ mod crash;
 mod deploy;
 mod direct;
 mod facilitator;
+mod facilitator_crash;
 mod failures;
 mod http;
 mod limits;
