@@ -1,8 +1,6 @@
 //! The service is killed at random moments while others settle, lie and fail, and nothing is lost or
 //! gained. The seed is that of `crash.rs`.
 
-#![expect(clippy::print_stdout, reason = "totals are told")]
-
 use std::collections::BTreeMap;
 
 use rand::{Rng, rngs::StdRng};

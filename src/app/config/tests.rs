@@ -348,6 +348,40 @@ fn wrong_values_of_a_network() {
                 "belongs to nobody",
             ),
             (
+                "max_fee_gwei = 0",
+                "network[0].max_fee_gwei: 0 is not within 1 and 10000",
+            ),
+            ("max_fee_gwei = 10001", "10001 is not within"),
+            ("max_fee_gwei = 0.5", "max_fee_gwei"),
+            ("asset = []", "sells nothing"),
+        ],
+        |line| match line {
+            "asset = []" => replaced(NETWORK.split("[[network.asset]]").next().unwrap(), line),
+            _ => replaced(NETWORK, line),
+        },
+    );
+    for line in [
+        "rpc_url = 'ws://h/hush'",
+        "facilitator = 'ws://h/hush'",
+        "facilitator = 'https://me:hush@x402.example'",
+        "facilitator = {url = 'http://a', authorization = 'hush', authorization_file = 'f'}",
+    ] {
+        assert!(
+            !problem(&replaced(NETWORK, line)).contains("hush"),
+            "{line}"
+        );
+    }
+    let keyless = NETWORK.replace("relayer_key_file = \"relayer.key\"\n", "");
+    assert!(problem(&keyless).starts_with("network[0].relayer_key_file: is missing"));
+    let spare = replaced(&keyless, "facilitator = ['https://x402.example', 'local']");
+    assert!(problem(&spare).starts_with("network[0].relayer_key_file: is missing"));
+}
+
+#[test]
+fn wrong_values_of_a_facilitator() {
+    assert_problems(
+        &[
+            (
                 "facilitator = 'Local'",
                 "network[0].facilitator: must be \"local\" or the http://",
             ),
@@ -394,34 +428,9 @@ fn wrong_values_of_a_network() {
                 "facilitator = {url = 'http://a', authorization = 'hush', authorization_file = 'f'}",
                 "facilitator.authorization: must not stand beside authorization_file",
             ),
-            (
-                "max_fee_gwei = 0",
-                "network[0].max_fee_gwei: 0 is not within 1 and 10000",
-            ),
-            ("max_fee_gwei = 10001", "10001 is not within"),
-            ("max_fee_gwei = 0.5", "max_fee_gwei"),
-            ("asset = []", "sells nothing"),
         ],
-        |line| match line {
-            "asset = []" => replaced(NETWORK.split("[[network.asset]]").next().unwrap(), line),
-            _ => replaced(NETWORK, line),
-        },
+        |line| replaced(NETWORK, line),
     );
-    for line in [
-        "rpc_url = 'ws://h/hush'",
-        "facilitator = 'ws://h/hush'",
-        "facilitator = 'https://me:hush@x402.example'",
-        "facilitator = {url = 'http://a', authorization = 'hush', authorization_file = 'f'}",
-    ] {
-        assert!(
-            !problem(&replaced(NETWORK, line)).contains("hush"),
-            "{line}"
-        );
-    }
-    let keyless = NETWORK.replace("relayer_key_file = \"relayer.key\"\n", "");
-    assert!(problem(&keyless).starts_with("network[0].relayer_key_file: is missing"));
-    let spare = replaced(&keyless, "facilitator = ['https://x402.example', 'local']");
-    assert!(problem(&spare).starts_with("network[0].relayer_key_file: is missing"));
 }
 
 #[test]

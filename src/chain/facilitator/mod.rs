@@ -55,7 +55,7 @@ pub struct RemoteSettings {
 #[derive(Debug)]
 pub enum Facilitator {
     Local,
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A facilitator elsewhere.
@@ -102,7 +102,8 @@ impl Facilitator {
         match settings {
             FacilitatorSettings::Local => Ok(Self::Local),
             FacilitatorSettings::Remote(settings) => {
-                Remote::new(settings, network).map(Self::Remote)
+                let remote = Remote::new(settings, network)?;
+                Ok(Self::Remote(Box::new(remote)))
             }
         }
     }
@@ -151,13 +152,18 @@ impl Remote {
         // Counted before it is judged, so that many at once see each other; dropped, it is given back.
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let turn = Turn(self);
-        if before >= IN_FLIGHT_MAX {
-            return None;
+        let admitted = before < IN_FLIGHT_MAX && self.admits();
+        if !admitted {
+            metrics::counter!("facilitator_held_back_total", &self.labels()).increment(1);
         }
-        let mut breaker = self.breaker();
-        let admitted = breaker.admits(Instant::now());
-        self.show_breaker(&breaker);
         admitted.then_some(turn)
+    }
+
+    fn admits(&self) -> bool {
+        let mut breaker = self.breaker();
+        let admits = breaker.admits(Instant::now());
+        self.show_breaker(&breaker);
+        admits
     }
 
     async fn post(&self, body: Vec<u8>) -> Result<Answer, String> {
