@@ -86,7 +86,7 @@ CREATE TRIGGER payment_keys_never_go BEFORE DELETE ON payment_keys BEGIN
     SELECT RAISE(ABORT, 'payment keys are never deleted');
 END;
 
--- What the relayer signed, stored before it is broadcast. A row takes its account nonce for good, and
+-- What a relayer signed, stored before it is broadcast. A row takes its account nonce for good, and
 -- holds the bytes that were signed with it last.
 CREATE TABLE relayer_transactions (
     chain_id      INTEGER NOT NULL,
@@ -96,6 +96,8 @@ CREATE TABLE relayer_transactions (
     payment_id    TEXT    REFERENCES payments (id),
     hash          BLOB    NOT NULL,
     raw           BLOB    NOT NULL,
+    -- The most that its gas may cost, in gwei.
+    cost_gwei     INTEGER NOT NULL,
     -- open: may still be mined; closed: its account nonce was used at a confirmed block.
     status        TEXT    NOT NULL DEFAULT 'open',
     created_ms    INTEGER NOT NULL,
@@ -106,7 +108,8 @@ CREATE TABLE relayer_transactions (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX relayer_transactions_one_open ON relayer_transactions (payment_id) WHERE status = 'open';
 CREATE INDEX relayer_transactions_of_payment ON relayer_transactions (payment_id);
-CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, account_nonce) WHERE status = 'open';
+CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, relayer, account_nonce)
+WHERE status = 'open';
 
 -- Bytes that the same transaction at other fees took the place of. They were broadcast, so any of them
 -- may still be the one that is mined.

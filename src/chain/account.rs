@@ -5,19 +5,14 @@
 
 use std::time::Duration;
 
-use alloy::{
-    consensus::{SignableTransaction, TxEip1559},
-    eips::eip2718::Encodable2718,
-    primitives::{Address, B256, Bytes, TxKind, U64, U256},
-    signers::{SignerSync, local::PrivateKeySigner},
-};
+use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use serde_json::json;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Broadcast, ChainError, Fees, Network, NonceUse, Rejection, SignedTransaction,
-    token::revert_reason,
+    Broadcast, ChainError, Fees, Network, NonceUse, Rejection, Relayer, SignedTransaction,
+    settlement::Call, token::revert_reason,
 };
 
 /// What one transaction may take at most (EIP-7825).
@@ -31,7 +26,7 @@ const REPLACEMENTS_MAX: usize = 64;
 /// An account whose key is at hand.
 pub struct Account {
     network: Network,
-    signer: PrivateKeySigner,
+    signer: Relayer,
 }
 
 /// A call that would succeed now.
@@ -144,7 +139,7 @@ impl Account {
     /// `None` when the bytes are no private key.
     #[must_use]
     pub fn new(network: Network, key: &[u8; 32]) -> Option<Self> {
-        let signer = PrivateKeySigner::from_slice(key).ok()?;
+        let signer = Relayer::new(key, network.id(), network.max_fee_per_gas())?;
         Some(Self { network, signer })
     }
 
@@ -218,25 +213,13 @@ impl Account {
     }
 
     fn sign(&self, estimate: &Estimate, nonce: u64, fees: Fees) -> SignedTransaction {
-        let transaction = TxEip1559 {
-            chain_id: self.network.id().chain_id(),
-            nonce,
-            gas_limit: estimate.gas_limit,
-            max_fee_per_gas: fees.max_fee_per_gas,
-            max_priority_fee_per_gas: fees.max_priority_fee_per_gas,
-            to: TxKind::Call(estimate.to),
-            input: estimate.data.clone(),
-            ..TxEip1559::default()
+        let call = Call {
+            to: estimate.to,
+            data: estimate.data.clone(),
+            gas_max: GAS_MAX,
         };
-        let signature = self
-            .signer
-            .sign_hash_sync(&transaction.signature_hash())
-            .expect("a valid key signs any digest");
-        let signed = transaction.into_signed(signature);
-        SignedTransaction {
-            raw: signed.encoded_2718(),
-            hash: *signed.hash(),
-        }
+        self.signer
+            .sign_call(&call, nonce, fees, estimate.gas_limit)
     }
 
     /// Sends what was signed, and signs it again when its fees are too low. What a node answers

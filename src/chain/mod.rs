@@ -1,7 +1,7 @@
 //! Everything that talks to an EVM node.
 //!
 //! Owns RPC with its bounds and its failover, the token's bindings, the facts of an authorization,
-//! the relayer that signs and sends settlements, the request to a facilitator that sends them in its
+//! the relayers that sign and send settlements, the request to a facilitator that sends them in their
 //! place, and the contracts that an operator deploys. Must never know of purchases, credits or
 //! databases: it reports what the chain says, and sends the bytes it is given.
 //!
@@ -41,6 +41,6 @@ pub use facilitator::{
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
-pub use relayer::{SignedTransaction, StoredTransaction};
-pub use settlement::{SETTLEMENT_GAS_MAX, is_signed_by_key};
+pub use relayer::{GasFunds, Relayer, SignedTransaction, StoredTransaction, cost_gwei};
+pub use settlement::{Call, SETTLEMENT_GAS_MAX, SETTLEMENT_GAS_TYPICAL, is_signed_by_key};
 pub use token::{DomainError, SimulationError};

@@ -1,4 +1,4 @@
-//! A configured network: its nodes, its assets, its relayer.
+//! A configured network: its nodes, its assets, its relayers.
 
 use std::{
     fmt,
@@ -34,9 +34,13 @@ pub struct NetworkSettings {
     pub assets: Vec<Asset>,
     /// At least one; asked in this order.
     pub facilitators: Vec<FacilitatorSettings>,
-    pub relayer_key: Zeroizing<[u8; 32]>,
+    /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
+    /// else settles.
+    pub relayer_keys: Vec<Zeroizing<[u8; 32]>>,
     /// The most that is offered for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// For how many settlements each relayer should hold gas.
+    pub low_settlements: u32,
 }
 
 /// A token that is taken in payment.
@@ -76,6 +80,8 @@ pub enum NetworkSettingsError {
     Facilitator(#[from] FacilitatorSettingsError),
     #[error("relayer_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
     RelayerKey,
+    #[error("relayer_key_file names the account {0} twice: give each relayer a key of its own")]
+    RelayerTwice(Address),
     #[error("the HTTP client cannot start: {0}")]
     HttpClient(String),
 }
@@ -88,8 +94,9 @@ pub(super) struct Inner {
     pub(super) id: NetworkId,
     pub(super) confirmations: Confirmations,
     facilitators: Vec<Facilitator>,
-    pub(super) relayer: Relayer,
+    pub(super) relayers: Vec<Relayer>,
     pub(super) max_fee_per_gas: u128,
+    low_settlements: u32,
     pay_to: Address,
     assets: Vec<Asset>,
     nodes: Vec<Arc<Node>>,
@@ -101,7 +108,8 @@ impl Network {
     /// Takes the settings as they are; nothing is sent yet.
     ///
     /// # Errors
-    /// When no node or no facilitator is named, a URL is not one of HTTP, or the relayer's key is none.
+    /// When no node or no facilitator is named, a URL is not one of HTTP, or a relayer's key is none or
+    /// there twice.
     pub fn new(settings: NetworkSettings) -> Result<Self, NetworkSettingsError> {
         if settings.rpc_urls.is_empty() {
             return Err(NetworkSettingsError::NoNode);
@@ -110,6 +118,7 @@ impl Network {
         if !settings.rpc_urls.iter().all(is_http) {
             return Err(NetworkSettingsError::NotHttp);
         }
+        let relayers = relayers(&settings)?;
         let client = http_client()
             .map_err(|error| NetworkSettingsError::HttpClient(error.without_url().to_string()))?;
         let nodes = settings.rpc_urls.into_iter().map(|url| {
@@ -126,9 +135,9 @@ impl Network {
             id: settings.id,
             facilitators: facilitators.collect::<Result<_, _>>()?,
             confirmations: settings.confirmations,
-            relayer: Relayer::new(&settings.relayer_key, settings.id)
-                .ok_or(NetworkSettingsError::RelayerKey)?,
+            relayers,
             max_fee_per_gas: settings.max_fee_per_gas,
+            low_settlements: settings.low_settlements,
             pay_to: settings.pay_to,
             assets: settings.assets,
             nodes: nodes.collect(),
@@ -156,6 +165,12 @@ impl Network {
     #[must_use]
     pub fn facilitators(&self) -> &[Facilitator] {
         &self.0.facilitators
+    }
+
+    /// For how many settlements each relayer should hold gas: with less it is low.
+    #[must_use]
+    pub fn low_settlements(&self) -> u32 {
+        self.0.low_settlements
     }
 
     /// The EIP-712 domain under which payments in `asset` are signed.
@@ -252,6 +267,20 @@ impl Network {
         from.map(move |(index, node)| (offset + index, node))
             .chain(before.iter().enumerate())
     }
+}
+
+fn relayers(settings: &NetworkSettings) -> Result<Vec<Relayer>, NetworkSettingsError> {
+    let mut relayers: Vec<Relayer> = Vec::new();
+    for key in &settings.relayer_keys {
+        let relayer = Relayer::new(key, settings.id, settings.max_fee_per_gas)
+            .ok_or(NetworkSettingsError::RelayerKey)?;
+        let address = relayer.address();
+        if relayers.iter().any(|other| other.address() == address) {
+            return Err(NetworkSettingsError::RelayerTwice(address));
+        }
+        relayers.push(relayer);
+    }
+    Ok(relayers)
 }
 
 impl fmt::Debug for Network {

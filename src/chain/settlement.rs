@@ -16,9 +16,12 @@ use crate::{
 /// contract or a delegated account (EIP-7702), and the relayer pays for it.
 pub const SETTLEMENT_GAS_MAX: u64 = 400_000;
 
-/// A call that anyone may make, and the relayer does.
+/// What a settlement takes of gas as a rule, for reckoning how many an account can pay.
+pub const SETTLEMENT_GAS_TYPICAL: u64 = 100_000;
+
+/// A call of a contract, to be signed by an account of the service's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settlement {
+pub struct Call {
     pub(super) to: Address,
     pub(super) data: Bytes,
     pub(super) gas_max: u64,
@@ -26,17 +29,13 @@ pub(super) struct Settlement {
 
 impl Network {
     /// The settlement of an authorization. The same for the same arguments and configuration.
-    pub(super) fn settlement(
-        &self,
-        token: Address,
-        terms: &Authorization,
-        signature: &[u8],
-    ) -> Settlement {
+    #[must_use]
+    pub fn settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
         let data = match signature.try_into() {
             Ok(bytes) if self.is_signed_by_key(token, terms, signature) => by_key(terms, bytes),
             _ => by_wallet(terms, signature),
         };
-        Settlement {
+        Call {
             to: token,
             data,
             gas_max: SETTLEMENT_GAS_MAX,

@@ -29,7 +29,8 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         pay_to: Address::repeat_byte(3),
         assets: tokens.iter().map(asset).collect(),
         facilitators: vec![FacilitatorSettings::Local],
-        relayer_key: Zeroizing::new([0x11; 32]),
+        relayer_keys: vec![Zeroizing::new([0x11; 32])],
+        low_settlements: 0,
         max_fee_per_gas: 100,
     })
     .unwrap()

@@ -8,8 +8,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{
-    Asset, ChainError, Network, RpcRefusal, bindings::Token, exchange::printable,
-    settlement::Settlement,
+    Asset, ChainError, Network, RpcRefusal, bindings::Token, exchange::printable, settlement::Call,
 };
 use crate::payment::Authorization;
 
@@ -76,20 +75,21 @@ impl Network {
         Ok(())
     }
 
-    /// Tries a settlement against the newest block without sending it. Answers the gas limit to
-    /// sign it with, a margin included.
+    /// Tries a settlement by `relayer` against the newest block without sending it. Answers the gas
+    /// limit to sign it with, a margin included.
     ///
     /// # Errors
     /// When the token would refuse it, it would take too much gas, or no node answers.
     pub async fn simulate_settlement(
         &self,
+        relayer: Address,
         token: Address,
         terms: &Authorization,
         signature: &[u8],
     ) -> Result<u64, SimulationError> {
-        let Settlement { to, data, gas_max } = self.settlement(token, terms, signature);
+        let Call { to, data, gas_max } = self.settlement(token, terms, signature);
         let transaction = &json!({
-            "from": self.relayer_address(),
+            "from": relayer,
             "to": to,
             "data": data,
             "gas": U64::from(gas_max),

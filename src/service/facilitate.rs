@@ -4,7 +4,7 @@
 //! chain are looked at meanwhile, and they alone decide. Until they do, the same request goes out
 //! again, less and less often.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 
 use super::{
     Service, Unavailable, locked,
@@ -33,20 +33,17 @@ enum Asked {
 }
 
 impl Service {
-    /// Begins the settlement of a payment that would succeed with `gas_limit`. One that was asked for
+    /// Settles, or begins to have it done, if the chain would take the payment. One that was asked for
     /// already is asked for again only when it is time.
     pub(super) async fn facilitate(
         &self,
         network: &Network,
         payment: &Payment,
         authorization: &SignedAuthorization,
-        gas_limit: u64,
     ) -> Result<Progress, Unavailable> {
         let facilitators = network.facilitators();
         if let [Facilitator::Local] = facilitators {
-            return self
-                .settle_here(network, payment, authorization, gas_limit)
-                .await;
+            return self.settle(network, payment, authorization).await;
         }
         if locked(&self.0.asking).contains(&payment.id) {
             return Ok(Progress::Waiting);
@@ -55,12 +52,16 @@ impl Service {
         if requests.is_some_and(|requests| self.now() < next_at(&requests)) {
             return Ok(Progress::Waiting);
         }
+        // Whoever sends it: the token does not ask.
+        let simulated = self.simulate(network, Address::ZERO, payment, authorization);
+        if let Err(progress) = simulated.await? {
+            return Ok(progress);
+        }
         let round = Round {
             service: self.clone(),
             network: network.clone(),
             payment: payment.clone(),
             authorization: authorization.clone(),
-            gas_limit,
             body: self.settle_request(network, payment, authorization),
         };
         // One that answered, and did not settle, is not asked again before the others were.
@@ -156,7 +157,6 @@ struct Round {
     network: Network,
     payment: Payment,
     authorization: SignedAuthorization,
-    gas_limit: u64,
     body: Option<Vec<u8>>,
 }
 
@@ -183,16 +183,13 @@ impl Round {
             network,
             payment,
             authorization,
-            gas_limit,
             ..
         } = self;
         let used_up = service.attempts_are_used_up(network, payment, authorization);
         if used_up.await? {
             return Ok(Asked::InVain);
         }
-        service
-            .settle_here(network, payment, authorization, *gas_limit)
-            .await?;
+        service.settle(network, payment, authorization).await?;
         Ok(Asked::Done)
     }
 

@@ -3,9 +3,10 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (its
-//! transactions), `recover` (what a start and the workers do). Speaks no HTTP and no SQL: it asks the
-//! floor below, decides with the pure floors, and answers in values that `http` phrases.
+//! call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (the relayers'
+//! transactions), `relayers` (who signs them), `recover` (what a start and the workers do). Speaks no
+//! HTTP and no SQL: it asks the floor below, decides with the pure floors, and answers in values that
+//! `http` phrases.
 
 mod balance;
 mod buy;
@@ -18,6 +19,7 @@ mod payment_check;
 mod quote;
 mod recover;
 mod relay;
+mod relayers;
 mod run;
 mod session;
 mod settle;
@@ -28,7 +30,7 @@ use std::{
     collections::{HashMap, HashSet},
     future::Future,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -102,6 +104,10 @@ struct Inner {
     wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    /// What the relayers held when it was last asked for.
+    gas: Mutex<HashMap<(NetworkId, Address), relayers::Gas>>,
+    /// Counts settlements, so that relayers take turns.
+    turn: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -117,6 +123,8 @@ impl Service {
             asking: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
+            gas: Mutex::default(),
+            turn: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))

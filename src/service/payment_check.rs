@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use alloy::primitives::Address;
 use tokio::{sync::SemaphorePermit, time::sleep};
 
 use super::{Service, Unavailable, locked, quote::Offer};
@@ -218,11 +219,7 @@ impl Service {
         }
     }
 
-    pub(super) fn is_pay_to(
-        &self,
-        network: NetworkId,
-        address: alloy::primitives::Address,
-    ) -> bool {
+    pub(super) fn is_pay_to(&self, network: NetworkId, address: Address) -> bool {
         locked(&self.0.pay_tos)
             .get(&network)
             .is_some_and(|known| known.contains(&address))
@@ -260,9 +257,13 @@ impl Service {
         if recovered.network.balance_of(token, terms.from).await? < terms.value {
             return Err(Reason::InsufficientFunds.into());
         }
-        match recovered
-            .network
-            .simulate_settlement(token, terms, signature)
+        let network = recovered.network;
+        let relayers = self.relayers(network).await?;
+        let relayer = relayers
+            .first()
+            .map_or(Address::ZERO, |first| first.address());
+        match network
+            .simulate_settlement(relayer, token, terms, signature)
             .await
         {
             Ok(_gas) => Ok(()),

@@ -58,6 +58,7 @@ async fn rust(house: &House, wallet: &Wallet) -> Program {
 }
 
 /// Builds the client in Rust, from a lock file of its own, beside what Cargo built of the service.
+/// After `make setup` there is nothing left to do.
 async fn build() -> PathBuf {
     let tests = current_exe().unwrap();
     let target = tests.ancestors().nth(3).unwrap();

@@ -6,6 +6,7 @@
 
 mod domain;
 mod facilitator;
+mod key_file;
 mod network;
 mod overrides;
 mod problems;
@@ -18,6 +19,7 @@ use std::{ffi::OsString, fs::File, io::Read, path::Path};
 
 pub use domain::{Config, Limits, PlainTransfers, Purchase, Session};
 pub use facilitator::{Authorization, Facilitator, RemoteFacilitator};
+pub use key_file::KeyFile;
 pub use network::{Asset, Network};
 pub use problems::{ConfigError, Problem};
 pub use server::Server;

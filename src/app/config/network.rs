@@ -1,12 +1,13 @@
 //! `[[network]]`: the chains that credits are bought on.
 
-use std::{collections::HashSet, fmt, num::NonZeroU64, path::PathBuf};
+use std::{collections::HashSet, fmt, num::NonZeroU64};
 
 use alloy::primitives::Address;
 use reqwest::Url;
 
 use super::{
     facilitator::{self, Facilitator},
+    key_file::{KeyFile, key_files},
     problems::Problems,
     raw,
 };
@@ -20,6 +21,7 @@ const ASSETS_MAX: usize = 8;
 const RPC_URLS_MAX: usize = 8;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
+const LOW_SETTLEMENTS: (u32, u32) = (0, 1_000_000);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 const DECIMALS: (u64, u64) = (6, 18);
 
@@ -34,8 +36,10 @@ pub struct Network {
     pub pay_to: Address,
     /// Who settles, in the order in which they are asked; at least one.
     pub facilitators: Vec<Facilitator>,
-    /// The key that pays gas for settlement by this service itself. Present where it may have to.
-    pub relayer_key_file: Option<PathBuf>,
+    /// The keys that pay gas for settlement by this service itself; at least one where it may have to.
+    pub relayer_keys: Vec<KeyFile>,
+    /// For how many settlements a relayer should hold gas.
+    pub relayer_low_settlements: u32,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
     /// `CreditsPurchase`, where it is deployed.
@@ -66,7 +70,8 @@ impl fmt::Debug for Network {
             .field("confirmations", &self.confirmations)
             .field("pay_to", &self.pay_to)
             .field("facilitators", &self.facilitators)
-            .field("relayer_key_file", &self.relayer_key_file)
+            .field("relayer_keys", &self.relayer_keys)
+            .field("relayer_low_settlements", &self.relayer_low_settlements)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
             .field("purchase_contract", &self.purchase_contract)
             .field("anchor_contract", &self.anchor_contract)
@@ -110,6 +115,18 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
         problems.add(format!("{key}.relayer_key_file"), what);
     }
+    let relayer_keys = key_files(
+        key,
+        "relayer",
+        raw.relayer_key_file.as_ref(),
+        raw.relayer_password_file.as_ref(),
+        problems,
+    );
+    let relayer_low_settlements = problems.within(
+        format!("{key}.relayer_low_settlements"),
+        raw.relayer_low_settlements,
+        LOW_SETTLEMENTS,
+    );
     let max_fee_gwei = problems.within(
         format!("{key}.max_fee_gwei"),
         raw.max_fee_gwei,
@@ -147,7 +164,8 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         confirmations: confirmations?,
         pay_to: pay_to?,
         facilitators,
-        relayer_key_file: raw.relayer_key_file.clone(),
+        relayer_keys,
+        relayer_low_settlements,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
         purchase_contract,
         anchor_contract,

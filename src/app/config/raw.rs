@@ -80,7 +80,10 @@ pub(super) struct Network {
     pub(super) pay_to: String,
     #[serde(default = "local")]
     pub(super) facilitator: Facilitators,
-    pub(super) relayer_key_file: Option<PathBuf>,
+    pub(super) relayer_key_file: Option<Files>,
+    pub(super) relayer_password_file: Option<Files>,
+    #[serde(default = "fifty")]
+    pub(super) relayer_low_settlements: u32,
     #[serde(default = "five_hundred")]
     pub(super) max_fee_gwei: u64,
     pub(super) purchase_contract: Option<String>,
@@ -94,6 +97,13 @@ pub(super) struct Network {
 pub(super) enum OneOrMore {
     One(String),
     More(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a file or a list of files")]
+pub(super) enum Files {
+    One(PathBuf),
+    More(Vec<PathBuf>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -251,6 +261,10 @@ fn one_confirmation() -> NumberOrName {
 
 fn five_hundred() -> u64 {
     500
+}
+
+fn fifty() -> u32 {
+    50
 }
 
 fn local() -> Facilitators {

@@ -1,6 +1,6 @@
 //! From the configuration to a service.
 
-use std::{num::NonZeroU32, path::Path, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use tokio::task::JoinHandle;
 
@@ -10,7 +10,7 @@ use crate::{
         authorization::{self, AuthorizationError},
         clock,
         config::{self, Config},
-        keys::{self, KeyError, SecretKey},
+        keys::{self, Signing},
     },
     auth::SessionKey,
     chain::{Asset, FacilitatorSettings, Network, NetworkSettings, RemoteSettings},
@@ -80,6 +80,8 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn network(config: &config::Network) -> Result<Network, ServeError> {
+    let relayer_keys = config.relayer_keys.iter();
+    let relayer_keys = relayer_keys.map(|file| keys::signing_key(file, Signing::Relayer));
     let settings = NetworkSettings {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
@@ -87,8 +89,9 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
         facilitators: facilitators(&config.facilitators)?,
-        relayer_key: relayer_key(config.relayer_key_file.as_deref())?,
+        relayer_keys: relayer_keys.collect::<Result<_, _>>()?,
         max_fee_per_gas: config.max_fee_per_gas,
+        low_settlements: config.relayer_low_settlements,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),
@@ -115,16 +118,6 @@ fn facilitators(
         }
     };
     config.iter().map(facilitator).collect()
-}
-
-/// A network that others settle has no relayer: a key that nobody keeps stands in, and signs nothing.
-fn relayer_key(file: Option<&Path>) -> Result<SecretKey, KeyError> {
-    if let Some(file) = file {
-        return keys::relayer_key(file);
-    }
-    let mut key = SecretKey::default();
-    getrandom::fill(key.as_mut_slice())?;
-    Ok(key)
 }
 
 fn asset(config: &config::Asset) -> Asset {

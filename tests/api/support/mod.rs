@@ -12,6 +12,7 @@ pub(crate) mod client;
 pub(crate) mod contract_wallet;
 pub(crate) mod facilitator;
 pub(crate) mod house;
+pub(crate) mod misbehaving;
 pub(crate) mod payment;
 pub(crate) mod proxy;
 pub(crate) mod sender;

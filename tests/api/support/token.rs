@@ -16,6 +16,11 @@ sol! {
         event Transfer(address indexed from, address indexed to, uint256 value);
 
         function transfer(address to, uint256 value) external returns (bool);
+        function owner() external view returns (address);
+        function blacklist(address account) external;
+        function unBlacklist(address account) external;
+        function pause() external;
+        function unpause() external;
         function cancelAuthorization(
             address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s
         ) external;
@@ -172,6 +177,36 @@ impl Chain {
         self.send(from.address(), &call).await
     }
 
+    /// Circle bars an account from USDC, or bars it no more.
+    pub(crate) async fn blacklist(&self, account: Address, on: bool) -> B256 {
+        let owner = self.view(USDC, &Token::ownerCall {}).await;
+        if on {
+            let call = Token::blacklistCall { account };
+            self.send(owner, &call).await
+        } else {
+            let call = Token::unBlacklistCall { account };
+            self.send(owner, &call).await
+        }
+    }
+
+    /// Circle stops USDC, or lets it go on.
+    pub(crate) async fn pause(&self, on: bool) -> B256 {
+        let owner = self.view(USDC, &Token::ownerCall {}).await;
+        if on {
+            self.send(owner, &Token::pauseCall {}).await
+        } else {
+            self.send(owner, &Token::unpauseCall {}).await
+        }
+    }
+
+    /// The gas that a transaction took.
+    pub(crate) async fn gas_used(&self, transaction: B256) -> u64 {
+        let method = "eth_getTransactionReceipt";
+        let receipt: Value = self.rpc(method, json!([transaction])).await.unwrap();
+        let gas = receipt["gasUsed"].as_str().expect("it is not mined");
+        u64::from_str_radix(gas.trim_start_matches("0x"), 16).unwrap()
+    }
+
     /// Whether a transaction was mined and did not revert; `None` while no block holds it.
     pub(crate) async fn succeeded(&self, transaction: B256) -> Option<bool> {
         let method = "eth_getTransactionReceipt";
@@ -190,7 +225,8 @@ impl Chain {
 /// Logs what it is told: three topics without data, then three topics with one word of it.
 const PLAY_MONEY: &str = "0x60403560203560003560006000a360c03560005260a03560803560603560206000a300";
 
-fn settlement(payment: &Payment) -> Token::transferWithAuthorizationCall {
+/// The call that settles a payment.
+pub(crate) fn settlement(payment: &Payment) -> Token::transferWithAuthorizationCall {
     let (v, r, s) = parts(&payment.signature);
     let terms = &payment.authorization;
     Token::transferWithAuthorizationCall {

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use zeroize::Zeroizing;
-
 use crate::{
     app::{
         cli::outcome::Failed,
@@ -50,7 +48,8 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         pay_to: config.pay_to,
         assets: Vec::new(),
         facilitators: vec![FacilitatorSettings::Local],
-        relayer_key: Zeroizing::new([1; 32]),
+        relayer_keys: Vec::new(),
+        low_settlements: 0,
         max_fee_per_gas: config.max_fee_per_gas,
     };
     Network::new(settings).map_err(|error| {
@@ -62,7 +61,7 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
 }
 
 pub(super) fn key(path: &std::path::Path) -> Result<SecretKey, Failed> {
-    keys::relayer_key(path).map_err(|error| {
+    keys::plain_key(path).map_err(|error| {
         Failed::usage("BAD_KEY_FILE", format!("{error}."))
             .next("make a key with `counterfoil keygen --out FILE`, and send gas to its address")
     })

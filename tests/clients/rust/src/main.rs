@@ -1,5 +1,6 @@
 //! Pays with the crate `x402-reqwest` as its documentation sets it up: `buy` or `pay_per_call`, then
 //! `v1` for offers of x402 version 1. Input and output are as ../../README.md says.
+#![expect(clippy::disallowed_methods, reason = "its input is the environment")]
 
 use std::{env, error::Error, process::ExitCode, sync::Arc};
 
