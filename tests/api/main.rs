@@ -20,6 +20,8 @@ mod contract_wallets;
 mod crash;
 mod deploy;
 mod direct;
+mod facilitator;
+mod facilitator_crash;
 mod failures;
 mod http;
 mod limits;
