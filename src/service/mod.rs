@@ -2,16 +2,17 @@
 //! its commits.
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
-//! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (the relayers'
-//! transactions), `relayers` (who signs them), `watch` (what arrives unasked) and `arrivals` (whose it
-//! is), `recover` (what a start and the workers do). Speaks no HTTP and no SQL: it asks the floor
-//! below, decides with the pure floors, and answers in values that `http` phrases.
+//! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `claim`, `direct_call`
+//! (pay call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (the
+//! relayers' transactions), `relayers` (who signs them), `watch` (what arrives unasked) and `arrivals`
+//! (whose it is), `recover` (what a start and the workers do). Speaks no HTTP and no SQL: it asks the
+//! floor below, decides with the pure floors, and answers in values that `http` phrases.
 
 mod arrivals;
 mod balance;
 mod buy;
 mod call;
+mod claim;
 mod clock;
 mod contract_payer;
 mod direct_call;
@@ -44,6 +45,7 @@ use tracing::Instrument;
 
 pub use buy::{BuyAnswer, BuyError, BuyRequest, Purchase};
 pub use call::{Binding, CallAnswer, CallError, SignatureProblem, SignedCall};
+pub use claim::{ClaimAnswer, ClaimRequest};
 pub use clock::Clock;
 pub use direct_call::{DirectAnswer, DirectError, DirectRequest, PaidCall};
 pub use payment_check::{PaymentProblem, Reason};

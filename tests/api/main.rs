@@ -14,6 +14,7 @@ mod support;
 mod admin;
 mod bad_input;
 mod chain;
+mod claims;
 mod config;
 mod contract_buys;
 mod contract_wallets;
