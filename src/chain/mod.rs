@@ -8,6 +8,7 @@
 
 mod bindings;
 mod broadcast;
+mod canonical;
 mod error;
 mod facts;
 mod fees;
@@ -22,6 +23,7 @@ mod verdict;
 pub mod devnet;
 
 pub use broadcast::{Broadcast, Rejection};
+pub use canonical::BlocksLook;
 pub use error::{ChainError, RpcRefusal};
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};

@@ -30,6 +30,8 @@ pub struct NetworkSettings {
     /// At least one; asked in this order. May hold credentials.
     pub rpc_urls: Vec<Url>,
     pub confirmations: Confirmations,
+    /// How far below the newest confirmed block reorganizations are looked for.
+    pub reorg_blocks_max: u64,
     pub pay_to: Address,
     pub assets: Vec<Asset>,
     pub relayer_key: Zeroizing<[u8; 32]>,
@@ -69,6 +71,7 @@ pub(super) struct Inner {
     pub(super) confirmations: Confirmations,
     pub(super) relayer: Relayer,
     pub(super) max_fee_per_gas: u128,
+    reorg_blocks_max: u64,
     pay_to: Address,
     assets: Vec<Asset>,
     nodes: Vec<Arc<Node>>,
@@ -101,6 +104,7 @@ impl Network {
             relayer: Relayer::new(&settings.relayer_key, settings.id)
                 .ok_or(NetworkSettingsError::RelayerKey)?,
             max_fee_per_gas: settings.max_fee_per_gas,
+            reorg_blocks_max: settings.reorg_blocks_max,
             pay_to: settings.pay_to,
             assets: settings.assets,
             nodes: nodes.collect(),
@@ -111,6 +115,12 @@ impl Network {
     #[must_use]
     pub fn id(&self) -> NetworkId {
         self.0.id
+    }
+
+    /// How far below the newest confirmed block reorganizations are looked for.
+    #[must_use]
+    pub fn reorg_blocks_max(&self) -> u64 {
+        self.0.reorg_blocks_max
     }
 
     /// Where payments go.

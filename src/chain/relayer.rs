@@ -221,6 +221,7 @@ mod tests {
             id: NetworkId::from_chain_id(84532),
             rpc_urls: vec!["http://127.0.0.1:1".parse().unwrap()],
             confirmations: Confirmations::Blocks(NonZeroU64::MIN),
+            reorg_blocks_max: 64,
             pay_to: Address::repeat_byte(3),
             assets: Vec::new(),
             relayer_key: Zeroizing::new([0x11; 32]),

@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recover` (what a start and the workers
+//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recheck` (what reorganizations undo), `recover` (what a start and the workers
 //! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
@@ -14,6 +14,7 @@ mod clock;
 mod direct_call;
 mod payment_check;
 mod quote;
+mod recheck;
 mod recover;
 mod relay;
 mod run;
@@ -95,6 +96,8 @@ struct Inner {
     driven: Mutex<HashSet<PurchaseId>>,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    /// Which blocks stood when they were looked at last.
+    rechecked: Mutex<HashMap<NetworkId, recheck::Rechecked>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -108,6 +111,7 @@ impl Service {
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
             reconciled: Mutex::default(),
+            rechecked: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))

@@ -33,6 +33,8 @@ pub struct Payment {
     pub block: Option<(u64, B256)>,
     /// Where a credited payment's money went.
     pub booked: Option<Booked>,
+    /// How often the chain dropped it after it had counted.
+    pub reversals: u32,
     pub reason: Option<String>,
 }
 

@@ -23,6 +23,8 @@ mod limits;
 mod payments;
 mod prices;
 mod purchase;
+mod reorganizations;
+mod reorganized_calls;
 mod replay;
 mod signatures;
 mod spend;

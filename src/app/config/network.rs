@@ -15,6 +15,7 @@ use crate::{
 const ASSETS_MAX: usize = 8;
 const RPC_URLS_MAX: usize = 8;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
+const REORG_BLOCKS_MAX: (u64, u64) = (1, 10_000);
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 const DECIMALS: (u64, u64) = (6, 18);
@@ -26,6 +27,8 @@ pub struct Network {
     /// In the order in which they are tried; at least one.
     pub rpc_urls: Vec<Url>,
     pub confirmations: Confirmations,
+    /// How far below the newest confirmed block reorganizations are looked for.
+    pub reorg_blocks_max: u64,
     /// Where payments arrive.
     pub pay_to: Address,
     /// The key that pays gas for settlement by this service itself.
@@ -52,6 +55,7 @@ impl fmt::Debug for Network {
             .debug_struct("Network")
             .field("id", &self.id)
             .field("confirmations", &self.confirmations)
+            .field("reorg_blocks_max", &self.reorg_blocks_max)
             .field("pay_to", &self.pay_to)
             .field("relayer_key_file", &self.relayer_key_file)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
@@ -87,6 +91,11 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         &format!("{key}.confirmations"),
         &raw.confirmations,
         problems,
+    );
+    let reorg_blocks_max = problems.within(
+        format!("{key}.reorg_blocks_max"),
+        raw.reorg_blocks_max,
+        REORG_BLOCKS_MAX,
     );
     let pay_to = address(&format!("{key}.pay_to"), &raw.pay_to, problems);
     if raw.facilitator != "local" {
@@ -126,6 +135,7 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         id: id?,
         rpc_urls,
         confirmations: confirmations?,
+        reorg_blocks_max,
         pay_to: pay_to?,
         relayer_key_file: raw.relayer_key_file.clone()?,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,

@@ -77,6 +77,8 @@ pub(super) struct Network {
     pub(super) rpc_url: OneOrMore,
     #[serde(default = "one_confirmation")]
     pub(super) confirmations: NumberOrName,
+    #[serde(default = "sixty_four")]
+    pub(super) reorg_blocks_max: u64,
     pub(super) pay_to: String,
     #[serde(default = "local")]
     pub(super) facilitator: String,
@@ -216,6 +218,10 @@ impl Default for Limits {
 
 fn one_confirmation() -> NumberOrName {
     NumberOrName::Number(1)
+}
+
+fn sixty_four() -> u64 {
+    64
 }
 
 fn five_hundred() -> u64 {

@@ -341,6 +341,10 @@ fn wrong_values_of_a_network() {
             ),
             ("facilitator = 'https://x402.example'", "write \"local\""),
             (
+                "reorg_blocks_max = 0",
+                "network[0].reorg_blocks_max: 0 is not within 1 and 10000",
+            ),
+            (
                 "max_fee_gwei = 0",
                 "network[0].max_fee_gwei: 0 is not within 1 and 10000",
             ),

@@ -83,6 +83,7 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
         confirmations: config.confirmations,
+        reorg_blocks_max: config.reorg_blocks_max,
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
         relayer_key: keys::relayer_key(&config.relayer_key_file)?,

@@ -122,6 +122,7 @@ pub(super) fn payment(row: &SqliteRow) -> Result<Payment, StoreError> {
             .try_get::<Option<&str>, _>("booked")?
             .map(|booked| Booked::parse(booked).ok_or(StoreError::Corrupt("booked")))
             .transpose()?,
+        reversals: row.try_get("reversals")?,
         reason: row.try_get("reason")?,
     })
 }

@@ -1,6 +1,6 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`token`] what others do on the chain and [`proxy`] a bad line to it, [`client`] the
+//! over x402, [`token`] what others do on the chain and [`proxy`] a bad line to it, [`scene`] what is undone there, [`client`] the
 //! requests and [`sender`] those that are sent again, [`books`] the database behind them, [`suspense`]
 //! what is entered there, [`cli`] the command line beside it.
 
@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod house;
 pub(crate) mod payment;
 pub(crate) mod proxy;
+pub(crate) mod scene;
 pub(crate) mod sender;
 pub(crate) mod suspense;
 pub(crate) mod token;
@@ -31,6 +32,7 @@ pub(crate) use client::{Call, Reply};
 pub(crate) use house::{House, Setup};
 pub(crate) use payment::Payment;
 pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use scene::{Paid, Scene};
 pub(crate) use sender::{Request, Sender};
 pub(crate) use suspense::Suspended;
 pub(crate) use tools::Tools;
