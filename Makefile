@@ -6,7 +6,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counterfoil/ta
 CLIENTS := tests/clients
 PYTHON  := $(CLIENTS)/python/.venv/bin/python
 
-.PHONY: demo test lint setup setup-node setup-clients setup-examples help
+.PHONY: demo test faults lint setup setup-node setup-clients setup-examples help
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,9 @@ demo: setup-node ## Run the main job on a local chain; stays up until Ctrl-C
 
 test: setup ## Run every test
 	cargo test --locked
+
+faults: setup-node ## Buy two thousand times while everything fails, and reckon up (COUNTERFOIL_FAULTS_PURCHASES, …_SEED)
+	COUNTERFOIL_FAULTS_PURCHASES=$${COUNTERFOIL_FAULTS_PURCHASES:-2000} cargo test --locked --test faults
 
 lint: ## Formatting, lints, docs and the licences of what is built in
 	cargo fmt --check
@@ -30,6 +33,7 @@ setup: setup-node setup-clients setup-examples ## Install what tests and demo ne
 setup-node: contracts/node_modules/.package-lock.json
 
 setup-clients: $(CLIENTS)/typescript/node_modules/.package-lock.json $(CLIENTS)/python/.venv/.installed
+	cargo build --locked --quiet --manifest-path $(CLIENTS)/rust/Cargo.toml
 
 setup-examples: examples/typescript/node_modules/.package-lock.json examples/python/.venv/.installed \
 	examples/curl/.venv/.installed

@@ -13,8 +13,8 @@ use alloy::{
 use axum::{Json, Router};
 use counterfoil::{
     chain::{
-        Asset, Broadcast, ChainError, DomainError, Network, NetworkSettings, NonceUse, Rejection,
-        SignedTransaction, SimulationError, StoredTransaction,
+        Asset, Broadcast, ChainError, DomainError, GasFunds, Network, NetworkSettings, NonceUse,
+        Rejection, Relayer, SignedTransaction, SimulationError, StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
     payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
@@ -56,7 +56,10 @@ impl World {
             .unwrap_or_else(|error| panic!("{error}"));
         let devnet = Devnet::start(options).await.unwrap();
         let network = network_at(&devnet, &[devnet.rpc_url().as_str()], confirmations);
-        devnet.fund_gas(network.relayer_address()).await.unwrap();
+        devnet
+            .fund_gas(network.relayers()[0].address())
+            .await
+            .unwrap();
         let payer = PrivateKeySigner::from_slice(&[0x22; 32]).unwrap();
         devnet
             .mint(payer.address(), U256::from(5 * PRICE))
@@ -68,6 +71,10 @@ impl World {
             network,
             payer,
         }
+    }
+
+    fn relayer(&self) -> &Relayer {
+        &self.network.relayers()[0]
     }
 
     fn terms(&self, nonce: u8) -> Authorization {
@@ -90,13 +97,15 @@ impl World {
     /// Signs the settlement of `terms` as the service does: simulated, at the next account nonce.
     async fn settlement(&self, terms: &Authorization) -> SignedTransaction {
         let signature = self.sign(terms);
-        let simulated = self.network.simulate_settlement(USDC, terms, &signature);
+        let relayer = self.relayer().address();
+        let simulated = self
+            .network
+            .simulate_settlement(relayer, USDC, terms, &signature);
         let gas_limit = simulated.await.unwrap();
-        let relayer = self.network.relayer_address();
         let nonce = self.network.next_nonce(relayer).await.unwrap();
         let fees = self.network.gas_price().await.unwrap().fees;
-        self.network
-            .sign_settlement(USDC, terms, &signature, nonce, fees, gas_limit)
+        let call = self.network.settlement(USDC, terms, &signature);
+        self.relayer().sign_call(&call, nonce, fees, gas_limit)
     }
 
     async fn settle(&self, terms: &Authorization) -> B256 {
@@ -156,7 +165,8 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         reorg_blocks_max: 64,
         pay_to: PAY_TO,
         assets: vec![devnet.usdc()],
-        relayer_key: Zeroizing::new([0x33; 32]),
+        relayer_keys: vec![Zeroizing::new([0x33; 32])],
+        low_settlements: 0,
         max_fee_per_gas: CAP,
     })
     .unwrap()
@@ -213,7 +223,7 @@ async fn the_same_bytes_may_be_broadcast_again() {
     let send = || world.network.broadcast(&signed.raw);
     assert_eq!(send().await, Broadcast::Accepted);
     assert_eq!(send().await, Broadcast::AlreadyKnown);
-    let relayer = world.network.relayer_address();
+    let relayer = world.relayer().address();
     // What only waits in a pool takes no account nonce.
     assert_eq!(world.network.next_nonce(relayer).await, Ok(0));
     let included = || world.network.transaction_included(signed.hash);
@@ -237,34 +247,35 @@ async fn the_same_bytes_may_be_broadcast_again() {
 async fn a_relayer_without_gas_is_told_so() {
     let world = World::new(blocks(1)).await;
     let signed = world.settlement(&world.terms(1)).await;
-    let relayer = world.network.relayer_address();
+    let relayer = world.relayer().address();
     let emptied: Value = world
         .devnet
         .rpc("anvil_setBalance", json!([relayer, "0x0"]))
         .await
         .unwrap();
     assert_eq!(emptied, Value::Null);
-    assert_eq!(world.network.relayer_balance().await.unwrap(), U256::ZERO);
+    let funds = || world.network.gas_funds(relayer);
+    let nothing = GasFunds {
+        next_nonce: 0,
+        balance_gwei: 0,
+    };
+    assert_eq!(funds().await, Ok(nothing));
     let outcome = world.network.broadcast(&signed.raw).await;
     let Broadcast::Rejected { cause, .. } = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(cause, Rejection::Funds);
-    let fees = world.network.gas_price().await.unwrap().fees;
-    let short = world.network.check_relayer_balance(fees, 100_000).await;
-    let needed = U256::from(fees.max_fee_per_gas * 100_000);
-    assert_eq!(
-        short,
-        Err(ChainError::RelayerShort {
-            network: world.network.id(),
-            relayer,
-            balance: U256::ZERO,
-            needed,
-        })
-    );
+    // A part of a gwei is none.
+    let some = json!([relayer, U256::from(3 * GWEI - 1)]);
+    let () = world.devnet.rpc("anvil_setBalance", some).await.unwrap();
+    assert_eq!(funds().await.unwrap().balance_gwei, 2);
     world.devnet.fund_gas(relayer).await.unwrap();
-    let enough = world.network.check_relayer_balance(fees, 100_000).await;
-    assert_eq!(enough, Ok(()));
+    let cost = signed.cost_gwei;
+    assert!(cost > 0 && cost < funds().await.unwrap().balance_gwei);
+    assert_eq!(
+        world.network.broadcast(&signed.raw).await,
+        Broadcast::Accepted
+    );
 }
 
 #[tokio::test]
@@ -300,7 +311,7 @@ async fn a_transaction_that_fees_overtook_is_replaced_under_its_account_nonce() 
     assert!(price.outbids(stored.fees()));
 
     let fees = price.fees.replacing(stored.fees(), CAP).unwrap();
-    let second = world.network.sign_again(&stored, fees).unwrap();
+    let second = world.relayer().sign_again(&stored, fees).unwrap();
     assert_eq!(
         world.network.broadcast(&second.raw).await,
         Broadcast::Accepted
@@ -330,7 +341,7 @@ async fn a_node_that_refuses_low_fees_is_understood() {
     let stored = StoredTransaction::read(&signed.raw).unwrap();
     let mut fees = stored.fees();
     fees.max_fee_per_gas += 1;
-    let nearly = world.network.sign_again(&stored, fees).unwrap();
+    let nearly = world.relayer().sign_again(&stored, fees).unwrap();
     let outcome = world.network.broadcast(&nearly.raw).await;
     let Broadcast::Rejected { cause, .. } = outcome else {
         panic!("{outcome:?}");
@@ -341,7 +352,7 @@ async fn a_node_that_refuses_low_fees_is_understood() {
 #[tokio::test]
 async fn an_account_nonce_is_used_up_only_at_its_depth() {
     let world = World::new(blocks(3)).await;
-    let relayer = world.network.relayer_address();
+    let relayer = world.relayer().address();
     let uses = async |nonce: u64, hashes: &[B256]| {
         let used = world.network.nonce_use(relayer, nonce, hashes);
         used.await.unwrap()
@@ -366,18 +377,18 @@ async fn an_account_nonce_is_used_up_only_at_its_depth() {
 #[tokio::test]
 async fn a_filler_uses_an_account_nonce_up_and_moves_nothing() {
     let world = World::new(blocks(1)).await;
-    let relayer = world.network.relayer_address();
-    let before = world.network.relayer_balance().await.unwrap();
+    let relayer = world.relayer().address();
+    let before = world.network.gas_balance(relayer).await.unwrap();
     let fees = world.network.gas_price().await.unwrap().fees;
-    let gas_limit = world.network.filler_gas().await.unwrap();
-    let filler = world.network.sign_filler(0, fees, gas_limit);
+    let gas_limit = world.network.filler_gas(relayer).await.unwrap();
+    let filler = world.relayer().sign_filler(0, fees, gas_limit);
     assert_eq!(
         world.network.broadcast(&filler.raw).await,
         Broadcast::Accepted
     );
     world.devnet.mine(1).await.unwrap();
     assert_eq!(world.network.next_nonce(relayer).await, Ok(1));
-    let cost = before - world.network.relayer_balance().await.unwrap();
+    let cost = before - world.network.gas_balance(relayer).await.unwrap();
     let highest = U256::from(fees.max_fee_per_gas) * U256::from(21_000);
     assert!(cost > U256::ZERO && cost <= highest, "{cost}");
 }
@@ -554,7 +565,10 @@ async fn an_authorization_that_ran_out_stays_unused() {
     };
     assert!(confirmed_until > terms.expires_at());
     let signature = world.sign(&terms);
-    let simulated = world.network.simulate_settlement(USDC, &terms, &signature);
+    let relayer = world.relayer().address();
+    let simulated = world
+        .network
+        .simulate_settlement(relayer, USDC, &terms, &signature);
     assert_eq!(
         simulated.await,
         Err(SimulationError::Reverted(
@@ -568,7 +582,10 @@ async fn the_simulation_tells_what_the_token_would() {
     let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let simulate = async |terms: &Authorization, signature: &[u8]| {
-        let simulated = world.network.simulate_settlement(USDC, terms, signature);
+        let simulated =
+            world
+                .network
+                .simulate_settlement(world.relayer().address(), USDC, terms, signature);
         simulated.await
     };
     let signature = world.sign(&terms);
@@ -659,7 +676,8 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         reorg_blocks_max: 64,
         pay_to: PAY_TO,
         assets: Vec::new(),
-        relayer_key: Zeroizing::new([0x33; 32]),
+        relayer_keys: vec![Zeroizing::new([0x33; 32])],
+        low_settlements: 0,
         max_fee_per_gas: CAP,
     };
     let elsewhere = Network::new(settings).unwrap();

@@ -1,4 +1,4 @@
-// Compiles the contracts and writes what Rust needs of them: `npm run build`, or `npm run build -- FOLDER`
+// Compiles the contracts, and those that tests in Rust stand on, and writes what Rust needs of them: `npm run build`, or `npm run build -- FOLDER`
 // to write elsewhere. Nothing that forge cached before is used.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,13 +6,14 @@ import { join, resolve } from "node:path";
 import { forge } from "./forge.mjs";
 
 const CONTRACTS = ["CheckpointAnchor", "CreditsPurchase"];
+const FIXTURES = ["WalletFactory"];
 
 const target = resolve(process.argv[2] ?? "artifacts");
 const scratch = mkdtempSync(join(tmpdir(), "counterfoil-contracts-"));
 try {
   const out = join(scratch, "out");
-  process.exitCode = forge(["build", "src", "--out", out, "--cache-path", join(scratch, "cache")]);
-  if (process.exitCode === 0) CONTRACTS.forEach((name) => write(name, out));
+  process.exitCode = forge(["build", "src", "test/fixtures", "--out", out, "--cache-path", join(scratch, "cache")]);
+  if (process.exitCode === 0) [...CONTRACTS, ...FIXTURES].forEach((name) => write(name, out));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

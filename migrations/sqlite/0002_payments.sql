@@ -59,6 +59,7 @@ CREATE INDEX payments_suspense ON payments (created_ms, id) WHERE booked = 'susp
 CREATE INDEX payments_not_final ON payments (chain_id, block, block_hash)
 WHERE final = 0 AND state IN ('credited', 'confirmed');
 CREATE INDEX payments_final ON payments (chain_id, block) WHERE final = 1;
+CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
 -- One unsettled direct call a payer; what the chain dropped may come on top.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
 WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed') AND reversals = 0;
@@ -91,7 +92,7 @@ CREATE TRIGGER payment_keys_never_go BEFORE DELETE ON payment_keys BEGIN
     SELECT RAISE(ABORT, 'payment keys are never deleted');
 END;
 
--- What the relayer signed, stored before it is broadcast. A row takes its account nonce for good, and
+-- What a relayer signed, stored before it is broadcast. A row takes its account nonce for good, and
 -- holds the bytes that were signed with it last.
 CREATE TABLE relayer_transactions (
     chain_id      INTEGER NOT NULL,
@@ -101,6 +102,8 @@ CREATE TABLE relayer_transactions (
     payment_id    TEXT    REFERENCES payments (id),
     hash          BLOB    NOT NULL,
     raw           BLOB    NOT NULL,
+    -- The most that its gas may cost, in gwei.
+    cost_gwei     INTEGER NOT NULL,
     -- open: may still be mined; closed: its account nonce was used at a confirmed block.
     status        TEXT    NOT NULL DEFAULT 'open',
     created_ms    INTEGER NOT NULL,
@@ -110,7 +113,9 @@ CREATE TABLE relayer_transactions (
     CONSTRAINT relayer_transactions_status_known CHECK (status IN ('open', 'closed'))
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX relayer_transactions_one_open ON relayer_transactions (payment_id) WHERE status = 'open';
-CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, account_nonce) WHERE status = 'open';
+CREATE INDEX relayer_transactions_of_payment ON relayer_transactions (payment_id);
+CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, relayer, account_nonce)
+WHERE status = 'open';
 
 -- Bytes that the same transaction at other fees took the place of. They were broadcast, so any of them
 -- may still be the one that is mined.

@@ -7,9 +7,10 @@
 //! 3. `payload`: the distinct hashes of those texts.
 //! 4. `message`: the texts that wallets sign.
 //! 5. `signature`: EIP-191 digests, signing and recovery.
-//! 6. `session`: nonces that carry their own proof.
-//! 7. `call`: a request as it arrived, and every text that its wallet may have signed for it.
-//! 8. `verify`: which of them was signed, and what to answer when none was.
+//! 6. `wallet_signature`: bytes that a contract wallet may have to judge.
+//! 7. `session`: nonces that carry their own proof.
+//! 8. `call`: a request as it arrived, and every text that its wallet may have signed for it.
+//! 9. `verify`: which of them was signed, and what to answer when none was.
 //!
 //! Knows nothing of HTTP, databases, clocks or randomness, nor of what a call costs.
 
@@ -23,6 +24,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod wallet_signature;
 
 pub use call::{PathBoundCall, ScopedCall, ScopedPayload};
 pub use canonical::{Escape, Form, KeyOrder, canonical};
@@ -31,3 +33,4 @@ pub use payload::{PayloadHash, payload_hashes};
 pub use session::{Session, SessionError, SessionKey};
 pub use signature::{Signature, SignatureError, address_of, eip191_digest};
 pub use verify::{Candidates, Mismatch, RECOVERIES_MAX, Verified};
+pub use wallet_signature::{WALLET_SIGNATURE_BYTES_MAX, WalletSignature};

@@ -1,8 +1,13 @@
-//! The token contract, as far as it is called and read.
+//! The contracts, as far as they are called and read.
 
 use alloy::sol;
 
 sol! {
+    /// ERC-1271.
+    interface ContractWallet {
+        function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
+    }
+
     /// EIP-20 with EIP-3009, and Circle's additions to it.
     interface Token {
         event Transfer(address indexed from, address indexed to, uint256 value);

@@ -1,6 +1,6 @@
 //! Why the chain could not be asked.
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::Bytes;
 use thiserror::Error;
 
 use crate::base::NetworkId;
@@ -26,15 +26,6 @@ pub enum ChainError {
     /// Nothing is signed at such a price: it may be over soon, or the node is wrong.
     #[error("The node {node} asks for {wei} wei a unit of gas; max_fee_gwei allows {cap} wei.")]
     GasTooDear { node: String, wei: u128, cap: u128 },
-    #[error(
-        "The relayer {relayer} holds {balance} wei and needs {needed} wei on {network}: send it gas."
-    )]
-    RelayerShort {
-        network: NetworkId,
-        relayer: Address,
-        balance: U256,
-        needed: U256,
-    },
     /// An authorization was used, and the node gives too few blocks a request to see where.
     #[error("The node {node} lets too few blocks be searched at once: not found yet.")]
     SearchUnfinished { node: String },

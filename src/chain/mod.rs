@@ -1,14 +1,17 @@
 //! Everything that talks to an EVM node.
 //!
 //! Owns RPC with its bounds and its failover, the token's bindings, the facts of an authorization,
-//! and the relayer that signs and sends settlements. Must never know of purchases, credits or
-//! databases: it reports what the chain says, and sends the bytes it is given.
+//! the relayers that sign and send settlements, and the contracts that an operator deploys. Must
+//! never know of purchases, credits or databases: it reports what the chain says, and sends the bytes
+//! it is given.
 //!
 //! Begin with `facts.rs`, which judges by `verdict.rs`.
 
+mod account;
 mod bindings;
 mod broadcast;
 mod canonical;
+mod contract;
 mod error;
 mod facts;
 mod fees;
@@ -17,16 +20,23 @@ mod node;
 mod relayer;
 mod rpc;
 mod search;
+mod settlement;
+#[cfg(test)]
+mod testing;
 mod token;
 mod verdict;
+mod wallet;
 
 pub mod devnet;
 
+pub use account::{Account, Estimate, ExecuteError, Executed};
 pub use broadcast::{Broadcast, Rejection};
 pub use canonical::BlocksLook;
+pub use contract::{CodeFound, Contract, DEPLOYMENT_PROXY, OwnerCall, Ownership};
 pub use error::{ChainError, RpcRefusal};
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
-pub use relayer::{SignedTransaction, StoredTransaction};
-pub use token::{DomainError, SETTLEMENT_GAS_MAX, SimulationError};
+pub use relayer::{GasFunds, Relayer, SignedTransaction, StoredTransaction, cost_gwei};
+pub use settlement::{Call, SETTLEMENT_GAS_MAX, SETTLEMENT_GAS_TYPICAL, is_signed_by_key};
+pub use token::{DomainError, SimulationError};

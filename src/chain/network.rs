@@ -1,4 +1,4 @@
-//! A configured network: its nodes, its assets, its relayer.
+//! A configured network: its nodes, its assets, its relayers.
 
 use std::{
     fmt,
@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use reqwest::Url;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -20,7 +20,7 @@ use super::{
     rpc::{Rpc, http_client},
 };
 use crate::{
-    base::{AssetId, NetworkId},
+    base::{AssetId, Credits, NetworkId, UsdRate},
     payment::{Confirmations, TokenDomain},
 };
 
@@ -34,19 +34,39 @@ pub struct NetworkSettings {
     pub reorg_blocks_max: u64,
     pub pay_to: Address,
     pub assets: Vec<Asset>,
-    pub relayer_key: Zeroizing<[u8; 32]>,
+    /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
+    /// else settles.
+    pub relayer_keys: Vec<Zeroizing<[u8; 32]>>,
     /// The most that is offered for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// For how many settlements each relayer should hold gas.
+    pub low_settlements: u32,
 }
 
-/// A dollar token that is taken in payment.
+/// A token that is taken in payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asset {
     pub token: Address,
     pub symbol: String,
     pub decimals: u8,
+    /// What a whole token is worth.
+    pub usd_rate: UsdRate,
     pub eip712_name: String,
     pub eip712_version: String,
+}
+
+impl Asset {
+    /// What `credits` cost in base units, rounded up; `None` for less than nothing.
+    #[must_use]
+    pub fn price(&self, credits: Credits) -> Option<U256> {
+        self.usd_rate.base_units(credits, self.decimals)
+    }
+
+    /// The credits that so many base units are worth, rounded down; `None` when they do not fit.
+    #[must_use]
+    pub fn worth(&self, amount: U256) -> Option<Credits> {
+        self.usd_rate.worth(amount, self.decimals)
+    }
 }
 
 /// Why settings describe no network. Each message names the setting.
@@ -58,6 +78,8 @@ pub enum NetworkSettingsError {
     NotHttp,
     #[error("relayer_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
     RelayerKey,
+    #[error("relayer_key_file names the account {0} twice: give each relayer a key of its own")]
+    RelayerTwice(Address),
     #[error("the HTTP client cannot start: {0}")]
     HttpClient(String),
 }
@@ -69,9 +91,10 @@ pub struct Network(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) id: NetworkId,
     pub(super) confirmations: Confirmations,
-    pub(super) relayer: Relayer,
+    pub(super) relayers: Vec<Relayer>,
     pub(super) max_fee_per_gas: u128,
     reorg_blocks_max: u64,
+    low_settlements: u32,
     pay_to: Address,
     assets: Vec<Asset>,
     nodes: Vec<Arc<Node>>,
@@ -83,7 +106,7 @@ impl Network {
     /// Takes the settings as they are; nothing is sent yet.
     ///
     /// # Errors
-    /// When no node is named, a URL is not one of HTTP, or the relayer's key is none.
+    /// When no node is named, a URL is not one of HTTP, or a relayer's key is none or there twice.
     pub fn new(settings: NetworkSettings) -> Result<Self, NetworkSettingsError> {
         if settings.rpc_urls.is_empty() {
             return Err(NetworkSettingsError::NoNode);
@@ -92,6 +115,7 @@ impl Network {
         if !settings.rpc_urls.iter().all(is_http) {
             return Err(NetworkSettingsError::NotHttp);
         }
+        let relayers = relayers(&settings)?;
         let client = http_client()
             .map_err(|error| NetworkSettingsError::HttpClient(error.without_url().to_string()))?;
         let nodes = settings.rpc_urls.into_iter().map(|url| {
@@ -101,10 +125,10 @@ impl Network {
         Ok(Self(Arc::new(Inner {
             id: settings.id,
             confirmations: settings.confirmations,
-            relayer: Relayer::new(&settings.relayer_key, settings.id)
-                .ok_or(NetworkSettingsError::RelayerKey)?,
+            relayers,
             max_fee_per_gas: settings.max_fee_per_gas,
             reorg_blocks_max: settings.reorg_blocks_max,
+            low_settlements: settings.low_settlements,
             pay_to: settings.pay_to,
             assets: settings.assets,
             nodes: nodes.collect(),
@@ -132,6 +156,12 @@ impl Network {
     #[must_use]
     pub fn assets(&self) -> &[Asset] {
         &self.0.assets
+    }
+
+    /// For how many settlements each relayer should hold gas: with less it is low.
+    #[must_use]
+    pub fn low_settlements(&self) -> u32 {
+        self.0.low_settlements
     }
 
     /// The EIP-712 domain under which payments in `asset` are signed.
@@ -228,6 +258,20 @@ impl Network {
         from.map(move |(index, node)| (offset + index, node))
             .chain(before.iter().enumerate())
     }
+}
+
+fn relayers(settings: &NetworkSettings) -> Result<Vec<Relayer>, NetworkSettingsError> {
+    let mut relayers: Vec<Relayer> = Vec::new();
+    for key in &settings.relayer_keys {
+        let relayer = Relayer::new(key, settings.id, settings.max_fee_per_gas)
+            .ok_or(NetworkSettingsError::RelayerKey)?;
+        let address = relayer.address();
+        if relayers.iter().any(|other| other.address() == address) {
+            return Err(NetworkSettingsError::RelayerTwice(address));
+        }
+        relayers.push(relayer);
+    }
+    Ok(relayers)
 }
 
 impl fmt::Debug for Network {

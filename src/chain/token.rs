@@ -1,18 +1,16 @@
 //! Questions to a token contract.
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U64, U256},
-    sol_types::{Eip712Domain, Revert, SolCall, SolError},
+    primitives::{Address, B256, U64, U256},
+    sol_types::{Eip712Domain, Revert, SolError},
 };
 use serde_json::json;
 use thiserror::Error;
 
-use super::{Asset, ChainError, Network, RpcRefusal, bindings::Token, rpc::printable};
+use super::{
+    Asset, ChainError, Network, RpcRefusal, bindings::Token, rpc::printable, settlement::Call,
+};
 use crate::payment::Authorization;
-
-/// The most gas that a settlement may take. The payer's code runs in it where the payer is a
-/// contract or a delegated account (EIP-7702), and the relayer pays for it.
-pub const SETTLEMENT_GAS_MAX: u64 = 400_000;
 
 /// Why a settlement cannot be expected to succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -20,8 +18,8 @@ pub enum SimulationError {
     /// The token refuses it; the reason is the token's own text.
     #[error("The token refuses the transfer: {0}.")]
     Reverted(String),
-    #[error("The transfer would take {gas} gas; at most {SETTLEMENT_GAS_MAX} are paid for.")]
-    TooMuchGas { gas: u64 },
+    #[error("The transfer would take more than {max} gas, which is the most that is paid for.")]
+    TooMuchGas { max: u64 },
     #[error(transparent)]
     Chain(#[from] ChainError),
 }
@@ -77,21 +75,24 @@ impl Network {
         Ok(())
     }
 
-    /// Tries a settlement against the newest block without sending it. Answers the gas limit to
-    /// sign it with, a margin included.
+    /// Tries a settlement by `relayer` against the newest block without sending it. Answers the gas
+    /// limit to sign it with, a margin included.
     ///
     /// # Errors
     /// When the token would refuse it, it would take too much gas, or no node answers.
     pub async fn simulate_settlement(
         &self,
+        relayer: Address,
         token: Address,
         terms: &Authorization,
         signature: &[u8],
     ) -> Result<u64, SimulationError> {
+        let Call { to, data, gas_max } = self.settlement(token, terms, signature);
         let transaction = &json!({
-            "from": self.relayer_address(),
-            "to": token,
-            "data": settlement_call(terms, signature),
+            "from": relayer,
+            "to": to,
+            "data": data,
+            "gas": U64::from(gas_max),
         });
         let estimate = self.on_one_node(|node| async move {
             match node
@@ -100,29 +101,46 @@ impl Network {
                 .await
             {
                 Ok(gas) => Ok(Ok(gas)),
-                Err(ChainError::Rpc(refusal)) => match revert_reason(&refusal) {
-                    Some(reason) => Ok(Err(SimulationError::Reverted(reason))),
+                Err(ChainError::Rpc(refusal)) => match refused(&refusal, gas_max) {
+                    Some(error) => Ok(Err(error)),
                     None => Err(ChainError::Rpc(refusal)),
                 },
                 Err(error) => Err(error),
             }
         });
         let gas: U64 = estimate.await??;
-        gas_limit(gas.to())
+        gas_limit(gas.to(), gas_max)
     }
 }
 
 /// A quarter more than estimated: the token's storage may be warmer in the estimate.
-fn gas_limit(estimate: u64) -> Result<u64, SimulationError> {
+fn gas_limit(estimate: u64, max: u64) -> Result<u64, SimulationError> {
     let limit = estimate.saturating_add(estimate / 4);
-    if limit > SETTLEMENT_GAS_MAX {
-        return Err(SimulationError::TooMuchGas { gas: limit });
+    if limit > max {
+        return Err(SimulationError::TooMuchGas { max });
     }
     Ok(limit)
 }
 
+/// What a node's refusal says of the transfer, if it speaks of that.
+fn refused(refusal: &RpcRefusal, gas_max: u64) -> Option<SimulationError> {
+    let message = refusal.message.to_ascii_lowercase();
+    if OUT_OF_GAS.iter().any(|phrase| message.contains(phrase)) {
+        return Some(SimulationError::TooMuchGas { max: gas_max });
+    }
+    revert_reason(refusal).map(SimulationError::Reverted)
+}
+
+/// How nodes say that a call needs more gas than it was given.
+const OUT_OF_GAS: [&str; 3] = ["out of gas", "outofgas", "gas required exceeds"];
+
+/// Whether a call failed by itself, and not for the node's sake.
+pub(super) fn is_revert(refusal: &RpcRefusal) -> bool {
+    refused(refusal, 0).is_some()
+}
+
 /// The token's own words, if the refusal is a revert. Nodes mark it by code 3, or by text alone.
-fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
+pub(super) fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
     if refusal.code != 3 && !refusal.message.to_ascii_lowercase().contains("revert") {
         return None;
     }
@@ -136,80 +154,11 @@ fn revert_reason(refusal: &RpcRefusal) -> Option<String> {
     ))
 }
 
-/// The call that moves the money: with `v, r, s` for a signature of 65 bytes, which every EIP-3009
-/// token takes; with the signature's bytes otherwise.
-pub(super) fn settlement_call(terms: &Authorization, signature: &[u8]) -> Bytes {
-    let valid_after = U256::from(terms.valid_after);
-    let valid_before = U256::from(terms.valid_before);
-    let Ok([rs @ .., v]) = <[u8; 65]>::try_from(signature) else {
-        let call = Token::transferWithAuthorization_1Call {
-            from: terms.from,
-            to: terms.to,
-            value: terms.value,
-            validAfter: valid_after,
-            validBefore: valid_before,
-            nonce: terms.nonce,
-            signature: Bytes::copy_from_slice(signature),
-        };
-        return call.abi_encode().into();
-    };
-    let (r, s) = rs.split_at(32);
-    let call = Token::transferWithAuthorization_0Call {
-        from: terms.from,
-        to: terms.to,
-        value: terms.value,
-        validAfter: valid_after,
-        validBefore: valid_before,
-        nonce: terms.nonce,
-        // Tokens know 27 and 28 only; signers also write 0 and 1.
-        v: if v < 27 { v + 27 } else { v },
-        r: B256::from_slice(r),
-        s: B256::from_slice(s),
-    };
-    call.abi_encode().into()
-}
-
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::hex;
+    use alloy::primitives::Bytes;
 
     use super::*;
-
-    const TERMS: Authorization = Authorization {
-        from: Address::repeat_byte(2),
-        to: Address::repeat_byte(3),
-        value: U256::from_limbs([500, 0, 0, 0]),
-        valid_after: 7,
-        valid_before: 9,
-        nonce: B256::repeat_byte(4),
-    };
-
-    #[test]
-    fn a_plain_signature_is_split_and_its_v_normalised() {
-        for (v, written) in [(0, 27), (1, 28), (27, 27), (28, 28)] {
-            let mut signature = [0x11; 65];
-            signature[32..64].fill(0x22);
-            signature[64] = v;
-            let call = settlement_call(&TERMS, &signature);
-            // transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)
-            assert_eq!(call[..4], hex!("e3ee160e"));
-            let call = Token::transferWithAuthorization_0Call::abi_decode(&call).unwrap();
-            assert_eq!((call.v, call.value), (written, U256::from(500)));
-            assert_eq!(
-                (call.r, call.s),
-                (B256::repeat_byte(0x11), B256::repeat_byte(0x22))
-            );
-        }
-    }
-
-    #[test]
-    fn another_signature_goes_as_bytes() {
-        let call = settlement_call(&TERMS, &[5; 66]);
-        // transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)
-        assert_eq!(call[..4], hex!("cf092995"));
-        let call = Token::transferWithAuthorization_1Call::abi_decode(&call).unwrap();
-        assert_eq!(call.signature.as_ref(), [5; 66]);
-    }
 
     #[test]
     fn a_revert_speaks_in_the_tokens_words() {
@@ -241,11 +190,22 @@ mod tests {
 
     #[test]
     fn a_settlement_that_burns_gas_is_refused() {
-        assert_eq!(gas_limit(80_000), Ok(100_000));
-        assert_eq!(gas_limit(320_000), Ok(SETTLEMENT_GAS_MAX));
-        assert_eq!(
-            gas_limit(320_004),
-            Err(SimulationError::TooMuchGas { gas: 400_005 })
-        );
+        assert_eq!(gas_limit(80_000, 400_000), Ok(100_000));
+        assert_eq!(gas_limit(320_000, 400_000), Ok(400_000));
+        let too_much = SimulationError::TooMuchGas { max: 400_000 };
+        assert_eq!(gas_limit(320_004, 400_000), Err(too_much.clone()));
+        for message in [
+            "gas required exceeds allowance (400000)",
+            "Out of gas: gas required exceeds allowance: 400000",
+            "EVM error: OutOfGas",
+        ] {
+            let refusal = RpcRefusal {
+                node: "node:1".into(),
+                code: -32000,
+                message: message.into(),
+                data: None,
+            };
+            assert_eq!(refused(&refusal, 400_000), Some(too_much.clone()));
+        }
     }
 }

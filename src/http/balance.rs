@@ -13,6 +13,7 @@ use super::{
     refusals::call_problem,
     signed::SignedFields,
     time::rfc3339,
+    version::AskedVersion,
 };
 use crate::{
     base::{AgentAddress, Credits, Timestamp},
@@ -51,7 +52,7 @@ pub(super) async fn read(
     let balance = house.service.balance(signed.caller(), signed.signature);
     match balance.await {
         Ok(balance) => Ok(Json(document(signed.wallet, balance, house.service.now()))),
-        Err(error) => Err(call_problem(&house, client, error)),
+        Err(error) => Err(call_problem(&house, client, AskedVersion::default(), error)),
     }
 }
 

@@ -15,13 +15,14 @@ use super::{
     amounts::CreditsNumber,
     body, direct,
     documents::{AnyCallDocument, CallDocument, SettlingDocument, SignedCallRequest},
-    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
+    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader, VersionQuery},
     payment_header,
     peer::Client,
     problem::Problem,
     refusals::{call_problem, tool_not_found},
     reply::{self, data, tool_document, voided},
     signed::SignedFields,
+    version::AskedVersion,
 };
 use crate::{
     auth::json::Node,
@@ -37,7 +38,7 @@ use crate::{
     post,
     path = "/api/external/tools/{product}/actions/{action}/invoke",
     tag = "tools",
-    params(("product" = String, Path), ("action" = String, Path), PaymentHeader),
+    params(("product" = String, Path), ("action" = String, Path), PaymentHeader, VersionQuery),
     request_body = SignedCallRequest,
     responses(
         (status = 200, body = AnyCallDocument),
@@ -57,6 +58,7 @@ pub(super) async fn invoke(
     State(house): State<House>,
     Client(client): Client,
     path: Result<Path<(String, String)>, PathRejection>,
+    asked: AskedVersion,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -73,7 +75,7 @@ pub(super) async fn invoke(
                 parameters,
                 payment,
             };
-            direct::call(&house, client, call, "")
+            direct::call(&house, client, call, asked, "")
         };
         if bytes.is_empty() {
             return bare(None, payment).await;
@@ -90,11 +92,11 @@ pub(super) async fn invoke(
                     parameters: node.get("parameters"),
                     payment: Some(payment),
                 };
-                direct::call(&house, client, call, "/parameters").await
+                direct::call(&house, client, call, asked, "/parameters").await
             }
             (true, None) => {
                 let binding = Binding::Path { action: &action };
-                spend(&house, client, &product, binding, &node).await
+                spend(&house, client, asked, &product, binding, &node).await
             }
         }
     };
@@ -109,7 +111,7 @@ pub(super) async fn invoke(
     post,
     path = "/api/external/tools/{product}/invoke",
     tag = "tools",
-    params(("product" = String, Path), PaymentHeader),
+    params(("product" = String, Path), PaymentHeader, VersionQuery),
     request_body = SignedCallRequest,
     responses(
         (status = 200, body = AnyCallDocument),
@@ -129,6 +131,7 @@ pub(super) async fn invoke_product(
     State(house): State<House>,
     Client(client): Client,
     path: Result<Path<String>, PathRejection>,
+    asked: AskedVersion,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -139,18 +142,18 @@ pub(super) async fn invoke_product(
     let work = move |house: House| async move {
         let node = body::parse(&bytes)?;
         let Some(payment) = payment else {
-            return spend(&house, client, &product, Binding::Scope, &node).await;
+            return spend(&house, client, asked, &product, Binding::Scope, &node).await;
         };
         let parameters = node.get("parameters");
         let action = house.service.only_or_named_action(&product, parameters);
-        let action = action.map_err(|error| call_problem(&house, client, error))?;
+        let action = action.map_err(|error| call_problem(&house, client, asked, error))?;
         let call = DirectRequest {
             product: &product,
             action: action.as_str(),
             parameters,
             payment: Some(payment),
         };
-        direct::call(&house, client, call, "/parameters").await
+        direct::call(&house, client, call, asked, "/parameters").await
     };
     house.detached(pays, work).await
 }
@@ -158,6 +161,7 @@ pub(super) async fn invoke_product(
 async fn spend(
     house: &House,
     client: IpAddr,
+    asked: AskedVersion,
     product: &str,
     binding: Binding<'_>,
     node: &Node<'_>,
@@ -173,7 +177,7 @@ async fn spend(
     };
     match house.service.call(call).await {
         Ok(answer) => Ok(phrase(&answer)),
-        Err(error) => Err(call_problem(house, client, error)),
+        Err(error) => Err(call_problem(house, client, asked, error)),
     }
 }
 

@@ -16,12 +16,13 @@ use super::{
     problem::Problem,
     refusals::{conflict, parameters_problem, tool_not_found},
     reply::{self, data, failed, tool_document, voided},
+    version::AskedVersion,
 };
 use crate::{
     payment::PaymentState,
     service::{DirectAnswer, DirectError, DirectRequest, PaidCall},
     store::{Payment, ReplyKind},
-    x402::{PaymentRequired, Resource},
+    x402::{PaymentRequired, Resource, X402Version},
 };
 
 /// Runs a call whose parameters stand at `base` in the body.
@@ -29,13 +30,15 @@ pub(super) async fn call(
     house: &House,
     client: IpAddr,
     call: DirectRequest<'_>,
+    asked: AskedVersion,
     base: &str,
 ) -> Result<Response, Problem> {
+    let version = asked.unless_paid(call.payment.as_ref());
     if call.payment.is_some() {
         house.check_failures(client)?;
     }
     match house.service.direct_call(call).await {
-        Ok(DirectAnswer::Finished(paid)) => Ok(finished(house, &paid)),
+        Ok(DirectAnswer::Finished(paid)) => Ok(finished(house, &paid, version)),
         Ok(DirectAnswer::Settling {
             payment,
             output_kept,
@@ -47,12 +50,12 @@ pub(super) async fn call(
             ) {
                 house.count_failure(client);
             }
-            phrase(house, base, error)
+            phrase(house, base, version, error)
         }
     }
 }
 
-fn finished(house: &House, paid: &PaidCall) -> Response {
+fn finished(house: &House, paid: &PaidCall, version: X402Version) -> Response {
     let PaidCall { payment, reply, .. } = paid;
     let credited = payment.state == PaymentState::Credited;
     let response = if reply.kind == ReplyKind::Captured {
@@ -79,7 +82,7 @@ fn finished(house: &House, paid: &PaidCall) -> Response {
     };
     let response = reply::mark(response, paid.replayed);
     if credited {
-        let receipt = payment_header::response(&settled(payment));
+        let receipt = payment_header::response(&settled(payment), version);
         (receipt, response).into_response()
     } else {
         response
@@ -118,14 +121,19 @@ fn settling(house: &House, payment: &Payment, output_kept: bool) -> Response {
     accepted(house, payment.id, detail)
 }
 
-fn phrase(house: &House, base: &str, error: DirectError) -> Result<Response, Problem> {
+fn phrase(
+    house: &House,
+    base: &str,
+    version: X402Version,
+    error: DirectError,
+) -> Result<Response, Problem> {
     match error {
-        DirectError::PaymentRequired(quote) => Ok(payment_required(&quote, None)),
+        DirectError::PaymentRequired(quote) => Ok(payment_required(&quote, None, version)),
         DirectError::Refused {
             response, quote, ..
-        } => Ok(payment_required(&quote, Some(&response))),
+        } => Ok(payment_required(&quote, Some(&response), version)),
         DirectError::ToolNotFound => Err(tool_not_found()),
-        DirectError::CreditsOnly => Ok(credits_only(house)),
+        DirectError::CreditsOnly => Ok(credits_only(house, version)),
         DirectError::Parameters(errors) => Err(parameters_problem(base, errors)),
         DirectError::Replay { id, state } => Err(replay(id, state)),
         DirectError::InFlight { id, state } => Err(conflict(
@@ -150,7 +158,7 @@ fn phrase(house: &House, base: &str, error: DirectError) -> Result<Response, Pro
 }
 
 /// An unpaid call of an action that takes credits only: no offer fits this URL.
-fn credits_only(house: &House) -> Response {
+fn credits_only(house: &House, version: X402Version) -> Response {
     let url = house.service.purchase_url();
     let error = format!("this action takes credits only: buy them at {url} and sign the call");
     let description = "Prepaid credits".to_owned();
@@ -159,5 +167,6 @@ fn credits_only(house: &House) -> Response {
         description,
         mime_type: "application/json".to_owned(),
     };
-    payment_required(&PaymentRequired::new(&error, resource, Vec::new()), None)
+    let nothing = PaymentRequired::new(&error, resource, Vec::new());
+    payment_required(&nothing, None, version)
 }

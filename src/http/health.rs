@@ -13,7 +13,8 @@ pub(super) async fn live() -> Json<Value> {
 
 /// Can it serve?
 ///
-/// The store takes writes, and every network's node answers for the right chain.
+/// The store takes writes, and every network's node answers for the right chain. `warnings`, if
+/// there are any, say in sentences what an operator has to see to soon.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -28,7 +29,10 @@ pub(super) async fn ready(State(house): State<House>) -> Result<Json<Value>, Pro
     }
     let _place = house.place()?;
     match house.service.check_ready().await {
-        Ok(()) => Ok(Json(json!({ "status": "ready" }))),
+        Ok(()) => Ok(Json(match house.service.warnings() {
+            none if none.is_empty() => json!({ "status": "ready" }),
+            warnings => json!({ "status": "ready", "warnings": warnings }),
+        })),
         Err(error) => Err(Problem::unavailable(&error)),
     }
 }

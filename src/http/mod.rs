@@ -28,6 +28,7 @@ mod reply;
 mod session;
 mod signed;
 mod time;
+mod version;
 mod work;
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};

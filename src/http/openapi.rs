@@ -54,6 +54,17 @@ pub(super) struct PaymentHeader {
     payment: Option<String>,
 }
 
+/// The version of x402 that a 402 is to speak.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "read by the derive, for the document")]
+pub(super) struct VersionQuery {
+    /// 1: a 402 has its offers in the body, in x402 version 1, and no `PAYMENT-REQUIRED`. Answers to a
+    /// payment are in that payment's version
+    #[param(rename = "x402Version", minimum = 1, maximum = 2)]
+    version: Option<u8>,
+}
+
 pub(super) fn base() -> Document {
     let mut document = Api::openapi();
     document.info = InfoBuilder::new()

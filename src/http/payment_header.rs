@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::problem::Problem;
-use crate::x402::{PaymentRequired, SettleResponse, SignedPayment, encode_header};
+use crate::x402::{PaymentRequired, SettleResponse, SignedPayment, X402Version, encode_header, v1};
 
 const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
@@ -41,8 +41,12 @@ pub(super) fn required(quote: &PaymentRequired) -> HeaderMap {
 }
 
 /// `PAYMENT-RESPONSE` under both of its names.
-pub(super) fn response(settled: &SettleResponse) -> HeaderMap {
-    encode(settled, &[PAYMENT_RESPONSE, X_PAYMENT_RESPONSE])
+pub(super) fn response(settled: &SettleResponse, version: X402Version) -> HeaderMap {
+    const NAMES: [HeaderName; 2] = [PAYMENT_RESPONSE, X_PAYMENT_RESPONSE];
+    match version {
+        X402Version::One => encode(&v1::SettleResponse::from(settled), &NAMES),
+        X402Version::Two => encode(settled, &NAMES),
+    }
 }
 
 fn encode<T: Serialize>(value: &T, names: &[HeaderName]) -> HeaderMap {

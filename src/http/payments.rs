@@ -13,7 +13,7 @@ use crate::{
     base::PurchaseId,
     payment::PaymentState,
     store::Payment,
-    x402::{PaymentRequired, SettleResponse},
+    x402::{PaymentRequired, SettleResponse, X402Version, v1},
 };
 
 pub(super) fn transaction(payment: &Payment) -> String {
@@ -47,14 +47,43 @@ pub(super) fn accepted(house: &House, id: PurchaseId, detail: &'static str) -> R
     (StatusCode::ACCEPTED, retry, Json(document)).into_response()
 }
 
-/// 402 to an unsigned request: the x402 document itself, with its header.
+/// 402 to an unsigned request: the x402 document itself, in version 2 with its header.
 pub(super) fn payment_required(
     quote: &PaymentRequired,
     refused: Option<&SettleResponse>,
+    version: X402Version,
 ) -> Response {
-    let refused = refused.map(payment_header::response).unwrap_or_default();
-    let offers = payment_header::required(quote);
-    (StatusCode::PAYMENT_REQUIRED, offers, refused, Json(quote)).into_response()
+    let refused = refused.map(|refused| payment_header::response(refused, version));
+    let refused = refused.unwrap_or_default();
+    let status = StatusCode::PAYMENT_REQUIRED;
+    match version {
+        X402Version::One => {
+            let document = Json(v1::PaymentRequired::from(quote));
+            (status, refused, document).into_response()
+        }
+        X402Version::Two => {
+            let offers = payment_header::required(quote);
+            (status, offers, refused, Json(quote)).into_response()
+        }
+    }
+}
+
+/// 402 to a signed request: the way to pay for that one call, beside the problem.
+pub(super) fn with_offers(
+    problem: Problem,
+    quote: &PaymentRequired,
+    version: X402Version,
+) -> Problem {
+    match version {
+        X402Version::One => {
+            let document = v1::PaymentRequired::from(quote);
+            problem
+                .with("x402Version", &document.x402_version)
+                .with("error", &document.error)
+                .with("accepts", &document.accepts)
+        }
+        X402Version::Two => problem.headers(payment_header::required(quote)),
+    }
 }
 
 pub(super) fn replay(id: PurchaseId, state: PaymentState) -> Problem {

@@ -90,6 +90,12 @@ impl Problem {
                 "the authorization was used on the chain, and it cannot be told yet for what; \
                  send the same request again before you sign a new one"
             }
+            Unavailable::ShortOfGas { .. } => {
+                "payments cannot be settled at the moment; send the same request again later"
+            }
+            Unavailable::WalletChecksBusy => {
+                "too many contract wallets pay at once; send the same request again"
+            }
             Unavailable::Store(_) | Unavailable::Randomness => {
                 "the service cannot answer at the moment; send the same request again"
             }

@@ -14,17 +14,19 @@ use super::{
     body,
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument, SettlingDocument},
     fields::{FieldProblem, Fields},
-    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader},
+    openapi::{BodyRefusals, BudgetRefusals, PaymentHeader, VersionQuery},
     payment_header,
     payments::{accepted, payment_required, replay, settled, transaction},
     peer::Client,
     problem::Problem,
     refusals::conflict,
+    version::AskedVersion,
 };
 use crate::{
     auth::json::Node,
     base::PurchaseId,
     service::{BuyAnswer, BuyError, BuyRequest, Purchase, QuoteError},
+    x402::X402Version,
 };
 
 const LABEL_CHARS_MAX: usize = 128;
@@ -38,7 +40,7 @@ const LABEL_CHARS_MAX: usize = 128;
     path = "/api/external/credits/purchase",
     tag = "credits",
     request_body = PurchaseRequest,
-    params(PaymentHeader),
+    params(PaymentHeader, VersionQuery),
     responses(
         (status = 200, body = PurchaseDocument),
         (status = 202, body = SettlingDocument),
@@ -52,12 +54,14 @@ const LABEL_CHARS_MAX: usize = 128;
 pub(super) async fn buy(
     State(house): State<House>,
     Client(client): Client,
+    asked: AskedVersion,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let bytes = body::read(&headers, body, house.limits).await?;
     let payment = payment_header::payment(&headers);
     let pays = !matches!(payment, Ok(None));
+    let version = asked.unless_paid(payment.as_ref().ok().and_then(Option::as_ref));
     let work = move |house: House| async move {
         let mut request = read(&body::parse(&bytes)?)?;
         drop(bytes);
@@ -66,7 +70,7 @@ pub(super) async fn buy(
             house.check_failures(client)?;
         }
         match house.service.buy(request).await {
-            Ok(BuyAnswer::Credited(purchase)) => Ok(credited(&purchase)),
+            Ok(BuyAnswer::Credited(purchase)) => Ok(credited(&purchase, version)),
             Ok(BuyAnswer::Settling(payment)) => Ok(accepted(
                 &house,
                 payment.id,
@@ -76,7 +80,7 @@ pub(super) async fn buy(
                 if matches!(error, BuyError::Refused { .. } | BuyError::Settled) {
                     house.count_failure(client);
                 }
-                phrase(error)
+                phrase(error, version)
             }
         }
     };
@@ -125,7 +129,7 @@ fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
     })
 }
 
-fn credited(purchase: &Purchase) -> Response {
+fn credited(purchase: &Purchase, version: X402Version) -> Response {
     let Purchase { payment, balance } = purchase;
     let document = PurchaseDocument {
         success: true,
@@ -138,16 +142,16 @@ fn credited(purchase: &Purchase) -> Response {
         transaction: transaction(payment),
         network: payment.asset.network.to_string(),
     };
-    let receipt = payment_header::response(&settled(payment));
+    let receipt = payment_header::response(&settled(payment), version);
     (receipt, Json(document)).into_response()
 }
 
-fn phrase(error: BuyError) -> Result<Response, Problem> {
+fn phrase(error: BuyError, version: X402Version) -> Result<Response, Problem> {
     match error {
-        BuyError::PaymentRequired(quote) => Ok(payment_required(&quote, None)),
+        BuyError::PaymentRequired(quote) => Ok(payment_required(&quote, None, version)),
         BuyError::Refused {
             response, quote, ..
-        } => Ok(payment_required(&quote, Some(&response))),
+        } => Ok(payment_required(&quote, Some(&response), version)),
         BuyError::Quote(error) => Err(quote_problem(&error)),
         BuyError::Replay { id, state } => Err(replay(id, state)),
         BuyError::Settled => Err(conflict(

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use axum::http::StatusCode;
 
 use super::{
-    House, amounts::CreditsNumber, fields::FieldProblem, payment_header, problem::Problem,
+    House, amounts::CreditsNumber, fields::FieldProblem, payments::with_offers, problem::Problem,
+    version::AskedVersion,
 };
 use crate::{
     auth::Mismatch,
@@ -15,7 +16,12 @@ use crate::{
 };
 
 /// Phrases why a call did not run, and counts failed signatures against the client.
-pub(super) fn call_problem(house: &House, client: IpAddr, error: CallError) -> Problem {
+pub(super) fn call_problem(
+    house: &House,
+    client: IpAddr,
+    asked: AskedVersion,
+    error: CallError,
+) -> Problem {
     match error {
         CallError::Session(problem) => session_problem(problem),
         CallError::Signature(problem) => {
@@ -65,7 +71,7 @@ pub(super) fn call_problem(house: &House, client: IpAddr, error: CallError) -> P
                     .with("purchase_url", &service.purchase_url());
             let quote = service.direct_quote(&tool, &action, "insufficient credits");
             match quote {
-                Some(quote) => problem.headers(payment_header::required(&quote)),
+                Some(quote) => with_offers(problem, &quote, asked.unless_paid(None)),
                 None => problem,
             }
         }

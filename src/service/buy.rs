@@ -5,11 +5,12 @@ use thiserror::Error;
 
 use super::{
     PaymentProblem, QuoteError, Reason, Service, Unavailable,
-    payment_check::{FirstLook, Recovered, match_terms, worth},
+    payment_check::{FirstLook, Recovered, Signer, match_terms, worth},
+    quote::PAYMENT_MISSING,
     random_id,
 };
 use crate::{
-    auth::{Signature, SponsorMessage, SponsorReference},
+    auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
     payment::{PaymentState, PaymentWay, SignedAuthorization},
     store::{NewPayment, Payment, PaymentRefusal},
@@ -25,7 +26,7 @@ pub struct BuyRequest {
     /// The client's own name for the purchase.
     pub label: Option<String>,
     pub payer: Option<AgentAddress>,
-    pub sponsor_signature: Option<Signature>,
+    pub sponsor_signature: Option<WalletSignature>,
     pub network: Option<NetworkId>,
     pub payment: Option<SignedPayment>,
 }
@@ -82,7 +83,7 @@ impl Service {
         let Some(payment) = request.payment.take() else {
             self.check_quote(&request)?;
             return Err(BuyError::PaymentRequired(Box::new(
-                self.quote_for(&request, "PAYMENT-SIGNATURE header is required"),
+                self.quote_for(&request, PAYMENT_MISSING),
             )));
         };
         let (network, payer) = (payment.network, payment.authorization.from);
@@ -137,7 +138,7 @@ impl Service {
         if let Some(known) = self.known_payment(&payment).await? {
             return Ok(Taken::Known(Box::new(known)));
         }
-        let recovered = self.recover_payer(payment)?;
+        let recovered = self.recover_payer(payment).await?;
         if let Some(known) = self.store().payment_by_key(&recovered.key()).await? {
             return Ok(Taken::Known(Box::new(known)));
         }
@@ -172,13 +173,58 @@ impl Service {
         recovered: &Recovered<'_>,
         since_block: u64,
     ) -> Result<FirstLook, PaymentProblem> {
-        check_sponsor(request, recovered)?;
+        self.check_sponsor(request, recovered).await?;
         if self.check_quote(request).is_err() {
             return Err(Reason::AmountMismatch.into());
         }
         let offers = self.purchase_offers(request.credits, request.network);
         match_terms(recovered, &offers, self.now(), 0)?;
         self.check_funds(recovered, since_block).await
+    }
+
+    /// Whoever pays for another wallet must say so, for this very authorization.
+    async fn check_sponsor(
+        &self,
+        request: &BuyRequest,
+        recovered: &Recovered<'_>,
+    ) -> Result<(), PaymentProblem> {
+        let payer = recovered.payer();
+        if request.payer.is_some_and(|named| named != payer) {
+            return Err(Reason::PayerMismatch.into());
+        }
+        if payer == request.wallet {
+            return Ok(());
+        }
+        let signature = request
+            .sponsor_signature
+            .as_ref()
+            .ok_or(Reason::SponsorSignatureMissing)?;
+        let nonce: B256 = recovered.payment.authorization.nonce;
+        let message = SponsorMessage {
+            payer,
+            recipient: request.wallet,
+            credits: request.credits,
+            reference: SponsorReference::Nonce(nonce),
+        };
+        let by_key = signature
+            .key()
+            .is_some_and(|signature| message.candidates().verify(&signature).is_ok());
+        let signed = by_key
+            || match recovered.signer {
+                Signer::Key => false,
+                Signer::Wallet { .. } => {
+                    let digest = eip191_digest(&message.to_string()).into();
+                    let (network, asker) = (recovered.network, recovered.asset.token);
+                    let takes =
+                        network.wallet_takes(payer.address(), digest, signature.bytes(), asker);
+                    takes.await?
+                }
+            };
+        if signed {
+            Ok(())
+        } else {
+            Err(Reason::SponsorSignatureInvalid.into())
+        }
     }
 
     /// The money is here: its amount counts, not the terms of today. And since it is here, no
@@ -189,9 +235,13 @@ impl Service {
         recovered: Recovered<'_>,
         since_block: u64,
     ) -> Result<Taken, PaymentProblem> {
-        let credits = worth(recovered.asset, &recovered.payment.authorization);
-        let credits = credits.ok_or(PaymentProblem::Settled)?;
-        check_sponsor(request, &recovered).map_err(|_| PaymentProblem::Settled)?;
+        let credits = self
+            .arrived_credits(request, &recovered)
+            .ok_or(PaymentProblem::Settled)?;
+        match self.check_sponsor(request, &recovered).await {
+            Err(PaymentProblem::Refused(_)) => return Err(PaymentProblem::Settled),
+            checked => checked?,
+        }
         if recovered.payer() != request.wallet && credits != request.credits {
             return Err(PaymentProblem::Settled);
         }
@@ -203,6 +253,18 @@ impl Service {
             Err(PaymentProblem::Refused(_)) => Err(PaymentProblem::Settled),
             taken => taken,
         }
+    }
+
+    /// What was asked for, if this is its price; otherwise what the amount is worth. The two differ
+    /// where a base unit of the token is worth more than a unit of credits.
+    fn arrived_credits(&self, request: &BuyRequest, recovered: &Recovered<'_>) -> Option<Credits> {
+        let (asset, terms) = (recovered.asset, &recovered.payment.authorization);
+        let asked = self.check_amount(request.credits).is_ok()
+            && asset.price(request.credits) == Some(terms.value);
+        if asked {
+            return Some(request.credits);
+        }
+        worth(asset, terms)
     }
 
     async fn insert_purchase(
@@ -339,30 +401,4 @@ enum Taken {
     /// New here, but settled on the chain before: whoever read it there may have sent it.
     Arrived(PurchaseId),
     Known(Box<Payment>),
-}
-
-/// Whoever pays for another wallet must say so, for this very authorization.
-fn check_sponsor(request: &BuyRequest, recovered: &Recovered<'_>) -> Result<(), Reason> {
-    let payer = recovered.payer();
-    if request.payer.is_some_and(|named| named != payer) {
-        return Err(Reason::PayerMismatch);
-    }
-    if payer == request.wallet {
-        return Ok(());
-    }
-    let signature = request
-        .sponsor_signature
-        .as_ref()
-        .ok_or(Reason::SponsorSignatureMissing)?;
-    let nonce: B256 = recovered.payment.authorization.nonce;
-    let message = SponsorMessage {
-        payer,
-        recipient: request.wallet,
-        credits: request.credits,
-        reference: SponsorReference::Nonce(nonce),
-    };
-    match message.candidates().verify(signature) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Reason::SponsorSignatureInvalid),
-    }
 }

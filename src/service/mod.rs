@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `recheck` (what reorganizations undo), `recover` (what a start and the workers
+//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `relayers`
+//! (who signs them), `recheck` (what reorganizations undo), `recover` (what a start and the workers
 //! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
@@ -11,12 +12,14 @@ mod balance;
 mod buy;
 mod call;
 mod clock;
+mod contract_payer;
 mod direct_call;
 mod payment_check;
 mod quote;
 mod recheck;
 mod recover;
 mod relay;
+mod relayers;
 mod run;
 mod session;
 mod settle;
@@ -27,12 +30,13 @@ use std::{
     collections::{HashMap, HashSet},
     future::Future,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 
 use alloy::primitives::Address;
 use lru::LruCache;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -94,10 +98,16 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// Places for contract wallets that are asked for their signatures.
+    wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     /// Which blocks stood when they were looked at last.
     rechecked: Mutex<HashMap<NetworkId, recheck::Rechecked>>,
+    /// What the relayers held when it was last asked for.
+    gas: Mutex<HashMap<(NetworkId, Address), relayers::Gas>>,
+    /// Counts settlements, so that relayers take turns.
+    turn: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -110,8 +120,11 @@ impl Service {
             pay_tos: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
             rechecked: Mutex::default(),
+            gas: Mutex::default(),
+            turn: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         }))

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use alloy::primitives::B256;
-use tokio::time::sleep;
+use alloy::primitives::Address;
+use tokio::{sync::SemaphorePermit, time::sleep};
 
 use super::{Service, Unavailable, locked, quote::Offer};
 use crate::{
-    auth::Signature,
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
-    chain::{Asset, Network, SimulationError},
-    payment::{Authorization, AuthorizationFact, PaymentKey, TokenDomain},
+    chain::{Asset, Network, SimulationError, is_signed_by_key},
+    payment::{Authorization, AuthorizationFact, PaymentKey},
     store::Payment,
     x402::{SCHEME_EXACT, SignedPayment},
 };
@@ -75,6 +74,15 @@ pub(super) struct Recovered<'a> {
     pub(super) network: &'a Network,
     pub(super) asset: &'a Asset,
     pub(super) payment: SignedPayment,
+    pub(super) signer: Signer<'a>,
+}
+
+/// Who signed.
+pub(super) enum Signer<'a> {
+    /// The key of `from`.
+    Key,
+    /// The code of `from` says so. Its place among those that are checked is kept meanwhile.
+    Wallet { _place: SemaphorePermit<'a> },
 }
 
 impl Recovered<'_> {
@@ -143,10 +151,14 @@ impl Service {
         Ok(None)
     }
 
-    /// Recovers the signer, asset by asset where the client does not name one.
-    pub(super) fn recover_payer(&self, payment: SignedPayment) -> Result<Recovered<'_>, Reason> {
+    /// Recovers the signer, asset by asset where the client does not name one. Only where no key
+    /// signed, the chain is asked whether `from` is a contract that did.
+    pub(super) async fn recover_payer(
+        &self,
+        payment: SignedPayment,
+    ) -> Result<Recovered<'_>, PaymentProblem> {
         if payment.scheme != SCHEME_EXACT {
-            return Err(Reason::UnsupportedScheme);
+            return Err(Reason::UnsupportedScheme.into());
         }
         let network = self
             .network(payment.network)
@@ -155,22 +167,21 @@ impl Service {
         let mut assets = network
             .assets()
             .iter()
-            .filter(|asset| named.is_none_or(|named| named == asset.token))
-            .peekable();
-        if assets.peek().is_none() {
-            return Err(Reason::InvalidAsset);
-        }
-        let signature = signature(&payment.signature).ok_or(Reason::InvalidSignature)?;
-        let asset = assets
-            .find(|asset| {
-                let domain = network.domain(asset);
-                is_signed(&payment.authorization, &domain, &signature)
-            })
-            .ok_or(Reason::InvalidSignature)?;
+            .filter(|asset| named.is_none_or(|named| named == asset.token));
+        let first = assets.clone().next().ok_or(Reason::InvalidAsset)?;
+        let by_key = assets.find(|asset| {
+            let domain = network.domain(asset);
+            is_signed_by_key(&payment.authorization, &domain, &payment.signature)
+        });
+        let (asset, signer) = match by_key {
+            Some(asset) => (asset, Signer::Key),
+            None => (first, self.ask_wallet(network, first, &payment).await?),
+        };
         Ok(Recovered {
             network,
             asset,
             payment,
+            signer,
         })
     }
 
@@ -208,7 +219,7 @@ impl Service {
         }
     }
 
-    fn is_pay_to(&self, network: NetworkId, address: alloy::primitives::Address) -> bool {
+    pub(super) fn is_pay_to(&self, network: NetworkId, address: Address) -> bool {
         locked(&self.0.pay_tos)
             .get(&network)
             .is_some_and(|known| known.contains(&address))
@@ -240,12 +251,19 @@ impl Service {
             ..
         } = &recovered.payment;
         let token = recovered.asset.token;
+        if matches!(recovered.signer, Signer::Wallet { .. }) {
+            self.check_contract_payer(recovered.payer()).await?;
+        }
         if recovered.network.balance_of(token, terms.from).await? < terms.value {
             return Err(Reason::InsufficientFunds.into());
         }
-        match recovered
-            .network
-            .simulate_settlement(token, terms, signature)
+        let network = recovered.network;
+        let relayers = self.relayers(network).await?;
+        let relayer = relayers
+            .first()
+            .map_or(Address::ZERO, |first| first.address());
+        match network
+            .simulate_settlement(relayer, token, terms, signature)
             .await
         {
             Ok(_gas) => Ok(()),
@@ -306,18 +324,11 @@ fn check_validity(terms: &Authorization, now: Timestamp, seconds_min: u64) -> Re
     Ok(())
 }
 
-/// The credits that a transfer of `terms.value` is worth; `None` for nothing or a part of a unit.
+/// The credits that a transfer of `terms.value` is worth; `None` for less than a unit.
 pub(super) fn worth(asset: &Asset, terms: &Authorization) -> Option<Credits> {
-    Credits::from_base_units(terms.value, asset.decimals).filter(|credits| credits.is_positive())
-}
-
-fn signature(bytes: &[u8]) -> Option<Signature> {
-    Signature::from_bytes(bytes.try_into().ok()?).ok()
-}
-
-fn is_signed(terms: &Authorization, domain: &TokenDomain, signature: &Signature) -> bool {
-    let digest: B256 = terms.digest(domain);
-    signature.recover(digest.0) == Some(AgentAddress::new(terms.from))
+    asset
+        .worth(terms.value)
+        .filter(|credits| credits.is_positive())
 }
 
 impl Reason {
@@ -350,7 +361,7 @@ impl Reason {
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::{Address, U256};
+    use alloy::primitives::{Address, B256, U256};
 
     use super::*;
 

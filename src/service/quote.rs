@@ -16,6 +16,8 @@ use crate::{
 };
 
 const JSON: &str = "application/json";
+/// Why there is an offer, to whoever sent no payment. Version 1 has the second name.
+pub(super) const PAYMENT_MISSING: &str = "PAYMENT-SIGNATURE or X-PAYMENT header is required";
 /// How much longer than its tool an authorization for a direct call must be good.
 pub(super) const DIRECT_MARGIN_SECONDS: u64 = 30;
 /// What a client may take between the quote and the payment of a direct call.
@@ -91,7 +93,7 @@ impl Service {
                 continue;
             }
             for asset in network.assets() {
-                if let Some(amount) = credits.to_base_units(asset.decimals) {
+                if let Some(amount) = asset.price(credits) {
                     offers.push(Offer {
                         network,
                         asset,

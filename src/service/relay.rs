@@ -1,14 +1,16 @@
-//! Keeps the relayer's transactions moving until the chain has used their account nonces up.
+//! Keeps the relayers' transactions moving until the chain has used their account nonces up.
 //!
 //! Every account nonce has to be used, also when its payment was settled by somebody else: the
 //! relayer's later transactions wait for it. So one that no node takes is signed again at other
 //! fees, and a nonce that nothing is stored for is filled. Whatever is signed is stored first.
 
+use alloy::primitives::Address;
+
 use super::{Service, Unavailable};
 use crate::{
     base::Timestamp,
     chain::{
-        self, Broadcast, ChainError, Fees, GasPrice, Network, NonceUse, Rejection,
+        self, Broadcast, ChainError, Fees, GasPrice, Network, NonceUse, Rejection, Relayer,
         StoredTransaction,
     },
     store::{FillNonce, OpenTransaction, ReplaceTransaction, SignedTransaction},
@@ -45,11 +47,30 @@ impl Service {
     /// When the store cannot answer. What a node has against it is logged.
     pub(super) async fn tend_all(&self, network: &Network, limit: u32) -> Result<(), Unavailable> {
         let chain_id = network.id().chain_id();
-        let open = self.store().open_transactions(chain_id, limit).await?;
+        for busy in self.store().busy_relayers(chain_id).await? {
+            if !self.tend_relayer(network, busy.relayer, limit).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// False when no other relayer would fare better: nobody answers.
+    async fn tend_relayer(
+        &self,
+        network: &Network,
+        relayer: Address,
+        limit: u32,
+    ) -> Result<bool, Unavailable> {
+        let chain_id = network.id().chain_id();
+        let open = self.store().open_transactions(chain_id, relayer, limit);
+        let open = open.await?;
         let waits = |error: &Unavailable| {
-            tracing::warn!(network = %network.id(), %error, "a transaction waits");
+            tracing::warn!(network = %network.id(), %relayer, %error, "a transaction waits");
         };
-        if let Err(error) = self.fill_gap(network, &open).await {
+        if let (Some(relayer), Some(first)) = (network.relayer(relayer), open.first())
+            && let Err(error) = self.fill_gap(network, relayer, first).await
+        {
             waits(&error);
         }
         for open in &open {
@@ -59,14 +80,13 @@ impl Service {
                     error @ (Unavailable::Chain(ChainError::Unreachable { .. })
                     | Unavailable::Store(_)),
                 ) => {
-                    // The rest would fare no better.
                     waits(&error);
-                    break;
+                    return Ok(false);
                 }
                 Err(error) => waits(&error),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Closes an open transaction once its account nonce is used for good; sends it again while it
@@ -103,10 +123,10 @@ impl Service {
         replacements: usize,
     ) -> Result<(), Unavailable> {
         let hash = open.signed.hash;
-        if open.relayer != network.relayer_address() {
+        let Some(relayer) = network.relayer(open.relayer) else {
             tracing::error!(relayer = %open.relayer, %hash, "only the relayer's former key can raise its fees");
             return Ok(());
-        }
+        };
         let Some(stored) = StoredTransaction::read(&open.signed.raw) else {
             tracing::error!(%hash, "the stored bytes are no transaction of the relayer's");
             return Ok(());
@@ -119,12 +139,11 @@ impl Service {
             tracing::error!(%hash, ?why, "a transaction was signed again too often: look at the node");
             return Ok(());
         }
-        network
-            .check_relayer_balance(fees, stored.gas_limit())
-            .await?;
-        let Some(signed) = network.sign_again(&stored, fees) else {
+        let Some(signed) = relayer.sign_again(&stored, fees) else {
             return Ok(());
         };
+        self.check_gas(network, open.relayer, open.account_nonce, signed.cost_gwei)
+            .await?;
         let replacement = ReplaceTransaction {
             open: open.clone(),
             signed: to_store(signed),
@@ -145,33 +164,32 @@ impl Service {
     async fn fill_gap(
         &self,
         network: &Network,
-        open: &[OpenTransaction],
+        relayer: &Relayer,
+        first: &OpenTransaction,
     ) -> Result<(), Unavailable> {
-        let relayer = network.relayer_address();
-        let Some(first) = open.iter().find(|open| open.relayer == relayer) else {
-            return Ok(());
-        };
+        let address = relayer.address();
         if self.age_ms(first.created_at) < GAP_FOR_MS {
             return Ok(());
         }
-        let (next, end) = (network.next_nonce(relayer).await?, first.account_nonce);
+        let (next, end) = (network.next_nonce(address).await?, first.account_nonce);
         if next >= end {
             return Ok(());
         }
         let width = end - next;
-        tracing::error!(network = %network.id(), %relayer, next, width, "the relayer's transactions wait for account nonces that nothing is open for");
+        tracing::error!(network = %network.id(), relayer = %address, next, width, "the relayer's transactions wait for account nonces that nothing is open for");
         if width > GAP_MAX {
-            tracing::error!(network = %network.id(), "these are too many to fill: give relayer_key_file another key");
+            tracing::error!(network = %network.id(), relayer = %address, "these are too many to fill: give relayer_key_file another key");
             return Ok(());
         }
         let fees = network.gas_price().await?.fees;
-        let gas_limit = network.filler_gas().await?;
+        let gas_limit = network.filler_gas(address).await?;
         for account_nonce in next..end {
-            network.check_relayer_balance(fees, gas_limit).await?;
-            let filler = network.sign_filler(account_nonce, fees, gas_limit);
+            let filler = relayer.sign_filler(account_nonce, fees, gas_limit);
+            self.check_gas(network, address, account_nonce, filler.cost_gwei)
+                .await?;
             let fill = FillNonce {
                 chain_id: network.id().chain_id(),
-                relayer,
+                relayer: address,
                 account_nonce,
                 filler: to_store(filler),
                 now: self.now(),
@@ -235,6 +253,7 @@ pub(super) fn to_store(signed: chain::SignedTransaction) -> SignedTransaction {
     SignedTransaction {
         raw: signed.raw,
         hash: signed.hash,
+        cost_gwei: signed.cost_gwei,
     }
 }
 

@@ -5,16 +5,17 @@
 
 use std::time::Duration;
 
+use alloy::primitives::Address;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
-    chain::{ChainError, Network, SimulationError},
+    chain::{ChainError, Network, Relayer, SimulationError},
     payment::{
         AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
     },
-    store::{CreditPayment, GiveUp, Payment, StoreSettlement},
+    store::{CreditPayment, GiveUp, Payment, StoreSettlement, StoredSettlement},
 };
 
 /// How long after a look the next one comes: soon at first, then less and less often.
@@ -24,6 +25,8 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 const FOLLOW_FOR: Duration = Duration::from_mins(1);
 /// A settlement that was mined and reverted is tried again so often, as long as it would succeed.
 const ATTEMPTS_MAX: u32 = 3;
+/// A contract wallet can make a settlement fail that would succeed, at the relayer's cost.
+const WALLET_ATTEMPTS_MAX: u32 = 1;
 /// Waiters look at the books this often even if nobody tells them of a change.
 const WAITERS_LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -131,64 +134,118 @@ impl Service {
         Ok(Progress::Moved)
     }
 
-    /// Signs, stores, sends: in this order.
+    /// Settles by the first relayer that can pay for it.
     async fn settle(
         &self,
         network: &Network,
         payment: &Payment,
         authorization: &SignedAuthorization,
     ) -> Result<Progress, Unavailable> {
-        let Payment { id, asset, .. } = payment;
-        let SignedAuthorization { terms, signature } = authorization;
-        let simulated = network
-            .simulate_settlement(asset.token, terms, signature)
-            .await;
-        let gas_limit = match simulated {
-            Ok(gas_limit) => gas_limit,
-            Err(SimulationError::Chain(error)) => return Err(error.into()),
-            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
-                if payment.state == PaymentState::Authorized {
-                    if !matches!(
-                        look(network, payment, authorization).await?,
-                        AuthorizationFact::Unused { .. }
-                    ) {
-                        // It was used up since the last look: that is why. Look again soon.
-                        return Ok(Progress::Waiting);
-                    }
-                    tracing::info!(%error, "a settlement would fail");
-                    let reason = Reason::SimulationFailed;
-                    return self.give_up(*id, PaymentState::Refused, reason).await;
+        let (mut short, mut needed_gwei) = (Vec::new(), u64::MAX);
+        for relayer in self.relayers(network).await? {
+            let settled = self.settle_by(network, relayer, payment, authorization);
+            match settled.await? {
+                Tried::Progress(progress) => return Ok(progress),
+                Tried::Short {
+                    needed_gwei: needed,
+                } => {
+                    short.push(relayer.address());
+                    needed_gwei = needed_gwei.min(needed);
                 }
-                return Ok(Progress::Waiting);
             }
+        }
+        Err(Unavailable::ShortOfGas {
+            network: network.id(),
+            relayers: short,
+            needed_gwei,
+        })
+    }
+
+    /// Signs, stores, sends: in this order.
+    async fn settle_by(
+        &self,
+        network: &Network,
+        relayer: &Relayer,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<Tried, Unavailable> {
+        let address = relayer.address();
+        let simulated = self.simulate(network, address, payment, authorization);
+        let gas_limit = match simulated.await? {
+            Ok(gas_limit) => gas_limit,
+            Err(progress) => return Ok(Tried::Progress(progress)),
         };
-        if self.store().settlement_attempts(*id).await? >= ATTEMPTS_MAX {
-            return Ok(Progress::Waiting);
+        let SignedAuthorization { terms, signature } = authorization;
+        let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
+            ATTEMPTS_MAX
+        } else {
+            WALLET_ATTEMPTS_MAX
+        };
+        if self.store().settlement_attempts(payment.id).await? >= attempts_max {
+            return Ok(Tried::Progress(Progress::Waiting));
         }
         let fees = network.gas_price().await?.fees;
-        network.check_relayer_balance(fees, gas_limit).await?;
-        let chain_nonce = network.next_nonce(network.relayer_address()).await?;
-        let (relayer, token) = (network.clone(), asset.token);
-        let (terms, signature) = (terms.clone(), signature.clone());
+        let funds = network.gas_funds(address).await?;
+        let call = network.settlement(payment.asset.token, terms, signature);
+        let by = relayer.clone();
         let settlement = StoreSettlement {
-            payment: *id,
+            payment: payment.id,
             chain_id: network.id().chain_id(),
-            relayer: network.relayer_address(),
-            chain_nonce,
-            sign: Box::new(move |nonce| {
-                to_store(relayer.sign_settlement(token, &terms, &signature, nonce, fees, gas_limit))
-            }),
+            relayer: address,
+            chain_nonce: funds.next_nonce,
+            balance_gwei: funds.balance_gwei,
+            sign: Box::new(move |nonce| to_store(by.sign_call(&call, nonce, fees, gas_limit))),
             now: self.now(),
         };
-        match self.store().store_settlement(settlement).await? {
-            None => Ok(Progress::Moved),
-            Some(signed) => {
+        let stored = self.store().store_settlement(settlement).await?;
+        self.note_gas(network.id(), address, &stored);
+        match stored {
+            StoredSettlement::Moved => Ok(Tried::Progress(Progress::Moved)),
+            StoredSettlement::Short { needed_gwei } => Ok(Tried::Short { needed_gwei }),
+            StoredSettlement::Signed(signed) => {
                 // Stored. A crash here, or a lost answer below, is found from the authorization's
                 // nonce; the same bytes are sent again until the chain knows them.
                 self.broadcast(network, &signed).await;
-                Ok(Progress::Waiting)
+                Ok(Tried::Progress(Progress::Waiting))
             }
         }
+    }
+
+    /// The gas limit of a settlement, or what follows from its failure.
+    async fn simulate(
+        &self,
+        network: &Network,
+        relayer: Address,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<Result<u64, Progress>, Unavailable> {
+        let SignedAuthorization { terms, signature } = authorization;
+        let simulated = network
+            .simulate_settlement(relayer, payment.asset.token, terms, signature)
+            .await;
+        let error = match simulated {
+            Ok(gas_limit) => return Ok(Ok(gas_limit)),
+            Err(SimulationError::Chain(error)) => return Err(error.into()),
+            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+                error
+            }
+        };
+        if payment.state != PaymentState::Authorized {
+            return Ok(Err(Progress::Waiting));
+        }
+        if !matches!(
+            look(network, payment, authorization).await?,
+            AuthorizationFact::Unused { .. }
+        ) {
+            // It was used up since the last look: that is why. Look again soon.
+            return Ok(Err(Progress::Waiting));
+        }
+        tracing::info!(%error, "a settlement would fail");
+        let reason = Reason::SimulationFailed;
+        let refused = self
+            .give_up(payment.id, PaymentState::Refused, reason)
+            .await?;
+        Ok(Err(refused))
     }
 
     /// The authorization is unused though its settlement was stored: send the same bytes again, or
@@ -260,6 +317,15 @@ pub(super) enum Progress {
     /// The state moved: look again at once.
     Moved,
     Waiting,
+}
+
+/// What one relayer could do about a settlement.
+enum Tried {
+    Progress(Progress),
+    /// It does not hold what it may cost.
+    Short {
+        needed_gwei: u64,
+    },
 }
 
 /// Takes a payment off the list of those that are driven, also when the driver panics.

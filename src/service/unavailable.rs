@@ -1,8 +1,9 @@
 //! What keeps the service from answering at all.
 
+use alloy::primitives::Address;
 use thiserror::Error;
 
-use crate::{chain::ChainError, store::StoreError};
+use crate::{base::NetworkId, chain::ChainError, store::StoreError};
 
 /// Nothing was decided; the same request may be sent again. Its text is for the log.
 #[derive(Debug, Error)]
@@ -11,11 +12,29 @@ pub enum Unavailable {
     Store(#[from] StoreError),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// Nothing is signed that could not be paid for.
+    #[error(
+        "no relayer on {network} holds the {needed_gwei} gwei that its transactions may cost: send \
+         gas to {}",
+        addresses(relayers)
+    )]
+    ShortOfGas {
+        network: NetworkId,
+        relayers: Vec<Address>,
+        needed_gwei: u64,
+    },
     #[error("the quota of stored replies is used up")]
     RepliesFull,
+    #[error("too many contract wallets are asked for their signatures at once")]
+    WalletChecksBusy,
     #[error("the operating system gives no random bytes")]
     Randomness,
     /// The chain says that an authorization was used, but not where.
     #[error("the authorization was used on the chain in a block too old to be searched")]
     UnexplainedAuthorization,
+}
+
+fn addresses(relayers: &[Address]) -> String {
+    let relayers: Vec<String> = relayers.iter().map(Address::to_string).collect();
+    relayers.join(" or ")
 }

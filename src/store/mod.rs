@@ -16,9 +16,9 @@ mod sqlite;
 mod suspense;
 mod writer;
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use tokio::{sync::Notify, task::JoinHandle};
 
 pub use calls::{
@@ -27,8 +27,9 @@ pub use calls::{
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use payments::{
-    CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment, PaymentRefusal,
-    ReplaceTransaction, SignedTransaction, StoreSettlement,
+    BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord,
+    Payment, PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
+    StoredSettlement,
 };
 pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
 pub use suspense::InSuspense;
@@ -201,15 +202,14 @@ impl Store {
     }
 
     /// Reserves an account nonce, has the settlement signed with it and stores the raw transaction,
-    /// all in one commit. A payment that has an open transaction keeps that one. `None` when the
-    /// payment may not be settled any more.
+    /// all in one commit. A payment that has an open transaction keeps that one.
     ///
     /// # Errors
     /// When the store cannot answer; then nothing was signed that anyone could send.
     pub async fn store_settlement(
         &self,
         settlement: StoreSettlement,
-    ) -> Result<Option<SignedTransaction>, StoreError> {
+    ) -> Result<StoredSettlement, StoreError> {
         let answer = self.queue.submit(settlement).await;
         self.payments_changed.notify_waiters();
         answer
@@ -313,16 +313,39 @@ impl Store {
         sqlite::reads::open_payments(self.backend.readers(), after, now, limit).await
     }
 
-    /// Relayer transactions that may still be mined, in the order of their account nonces.
+    /// The accounts that signed transactions which may still be mined, and how many.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn busy_relayers(&self, chain_id: u64) -> Result<Vec<BusyRelayer>, StoreError> {
+        sqlite::reads::busy_relayers(self.backend.readers(), chain_id).await
+    }
+
+    /// A relayer's transactions that may still be mined, in the order of their account nonces.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn open_transactions(
         &self,
         chain_id: u64,
+        relayer: Address,
         limit: u32,
     ) -> Result<Vec<OpenTransaction>, StoreError> {
-        sqlite::reads::open_transactions(self.backend.readers(), chain_id, limit).await
+        sqlite::reads::open_transactions(self.backend.readers(), chain_id, relayer, limit).await
+    }
+
+    /// What a relayer's open transactions with these account nonces may cost together, in gwei.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn committed_gwei(
+        &self,
+        chain_id: u64,
+        relayer: Address,
+        account_nonces: Range<u64>,
+    ) -> Result<u64, StoreError> {
+        let readers = self.backend.readers();
+        sqlite::reads::committed_gwei(readers, chain_id, relayer, account_nonces).await
     }
 
     /// The open relayer transaction of a payment.
@@ -334,6 +357,12 @@ impl Store {
         id: PurchaseId,
     ) -> Result<Option<OpenTransaction>, StoreError> {
         sqlite::reads::open_transaction(self.backend.readers(), id).await
+    }
+
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payer_record(&self, payer: AgentAddress) -> Result<PayerRecord, StoreError> {
+        sqlite::reads::payer_record(self.backend.readers(), payer).await
     }
 
     /// How many transactions the relayer signed for a payment.

@@ -65,11 +65,22 @@ pub enum PaymentRefusal {
     RepliesFull,
 }
 
+/// What a payer has cost, or may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayerRecord {
+    /// Payments that are not at their end.
+    pub open: u32,
+    /// Payments whose settlement was mined and did not bring them.
+    pub failed_settlements: u32,
+}
+
 /// A relayer's transaction, as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedTransaction {
     pub raw: Vec<u8>,
     pub hash: B256,
+    /// The most that its gas may cost, in gwei.
+    pub cost_gwei: u64,
 }
 
 /// See [`super::Store::store_settlement`].
@@ -79,10 +90,31 @@ pub struct StoreSettlement {
     pub relayer: Address,
     /// The relayer's next account nonce after the newest block.
     pub chain_nonce: u64,
+    /// What the relayer holds after that block, in gwei.
+    pub balance_gwei: u64,
     /// Signs the settlement with the account nonce it is given. Pure computation: it runs inside the
     /// transaction that reserves the nonce.
     pub sign: Box<dyn Fn(u64) -> SignedTransaction + Send + Sync>,
     pub now: Timestamp,
+}
+
+/// What became of a settlement that was to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredSettlement {
+    /// To be broadcast; the payment may have had it already.
+    Signed(SignedTransaction),
+    /// The payment may not be settled any more.
+    Moved,
+    /// The relayer does not hold what its open transactions and this one may cost together, in gwei.
+    /// Nothing was signed that anyone could send.
+    Short { needed_gwei: u64 },
+}
+
+/// A relayer that has open transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusyRelayer {
+    pub relayer: Address,
+    pub open: u32,
 }
 
 /// Bytes to take the place of those of an open transaction: the same at other fees.

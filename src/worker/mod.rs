@@ -12,6 +12,7 @@ use crate::service::{Service, Unavailable};
 const RECONCILE_EVERY: Duration = Duration::from_secs(2);
 const RECHECK_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+const WATCH_GAS_EVERY: Duration = Duration::from_secs(10);
 
 /// Resolves open payments from the chain, until `stop`.
 pub async fn reconciler(service: Service, stop: CancellationToken) {
@@ -26,6 +27,11 @@ pub async fn rechecker(service: Service, stop: CancellationToken) {
 /// Voids overdue holds, expires grants and drops old replies, until `stop`.
 pub async fn sweeper(service: Service, stop: CancellationToken) {
     every(SWEEP_EVERY, "sweeper", stop, || service.sweep()).await;
+}
+
+/// Looks at what the relayers hold, until `stop`.
+pub async fn gas_watcher(service: Service, stop: CancellationToken) {
+    every(WATCH_GAS_EVERY, "gas watcher", stop, || service.watch_gas()).await;
 }
 
 async fn every<F>(

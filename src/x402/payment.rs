@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{X402_VERSION, decode_header, extension, field::Field};
+use super::{X402Version, decode_header, extension, field::Field, network_name};
 use crate::{base::NetworkId, payment::Authorization};
 
 /// The largest payment header that is read.
@@ -19,9 +19,11 @@ const SCHEME_CHARS_MAX: usize = 64;
 /// signed it and whether it can be paid is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedPayment {
+    /// What the client is answered in.
+    pub version: X402Version,
     pub scheme: String,
     pub network: NetworkId,
-    /// Absent where the client names `scheme` and `network` only: the asset is then the one under
+    /// Absent where the client names `scheme` and `network` only, as all do in version 1: the asset is then the one under
     /// whose domain `authorization.from` recovers.
     pub terms: Option<AcceptedTerms>,
     pub authorization: Authorization,
@@ -49,7 +51,7 @@ pub enum PaymentHeaderError {
     NotJson { reason: String },
     #[error("does not hold a JSON object")]
     NotAnObject,
-    #[error("speaks another x402 version than {X402_VERSION}; pay an entry of `accepts`")]
+    #[error("speaks neither version 2 nor version 1 of x402")]
     UnsupportedVersion,
     #[error("lacks {pointer}")]
     MissingField { pointer: String },
@@ -71,19 +73,21 @@ impl SignedPayment {
         let outer = Field::root(&document);
         let payload = outer.find("paymentPayload");
         let payload = payload.as_ref().unwrap_or(&outer);
-        check_version(&outer, payload)?;
-        let (offer, terms) =
-            if payload.find("accepted").is_none() && payload.find("scheme").is_some() {
-                (payload.clone(), None)
-            } else {
-                let accepted = payload.get("accepted")?;
-                let terms = accepted_terms(&accepted)?;
-                (accepted, Some(terms))
-            };
+        let version = version(&outer, payload)?;
+        let names_the_offer = version == X402Version::One
+            || (payload.find("accepted").is_none() && payload.find("scheme").is_some());
+        let (offer, terms) = if names_the_offer {
+            (payload.clone(), None)
+        } else {
+            let accepted = payload.get("accepted")?;
+            let terms = accepted_terms(&accepted)?;
+            (accepted, Some(terms))
+        };
         let proof = payload.get("payload")?;
         Ok(Self {
+            version,
             scheme: scheme(&offer)?,
-            network: offer.get("network")?.parse()?,
+            network: network(&offer, version)?,
             terms,
             authorization: authorization(&proof.get("authorization")?)?,
             signature: proof.get("signature")?.bytes(SIGNATURE_BYTES_MAX)?,
@@ -93,17 +97,24 @@ impl SignedPayment {
 }
 
 /// A wrapped payload may name the version within, outside, or both.
-fn check_version(outer: &Field<'_>, payload: &Field<'_>) -> Result<(), PaymentHeaderError> {
+fn version(outer: &Field<'_>, payload: &Field<'_>) -> Result<X402Version, PaymentHeaderError> {
     let version = match payload.find("x402Version") {
         Some(version) => version,
         None => outer.get("x402Version")?,
     };
     let number = version.value().as_u64();
     let number = number.ok_or_else(|| version.bad("is not a whole number"))?;
-    if number != u64::from(X402_VERSION) {
-        return Err(PaymentHeaderError::UnsupportedVersion);
+    X402Version::from_number(number).ok_or(PaymentHeaderError::UnsupportedVersion)
+}
+
+/// CAIP-2 in version 2, a name in version 1.
+fn network(offer: &Field<'_>, version: X402Version) -> Result<NetworkId, PaymentHeaderError> {
+    let network = offer.get("network")?;
+    match version {
+        X402Version::One => network_name::named(network.text()?)
+            .ok_or_else(|| network.bad("is not the name of an EVM network in x402 version 1")),
+        X402Version::Two => network.parse(),
     }
-    Ok(())
 }
 
 fn scheme(offer: &Field<'_>) -> Result<String, PaymentHeaderError> {

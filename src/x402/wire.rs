@@ -4,13 +4,11 @@ use alloy::primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::X402Version;
 use crate::{
     base::NetworkId,
     payment::{Authorization, TokenDomain},
 };
-
-/// The protocol version that these documents speak.
-pub const X402_VERSION: u8 = 2;
 
 /// The scheme under which exactly the asked amount is paid.
 pub const SCHEME_EXACT: &str = "exact";
@@ -116,7 +114,7 @@ impl PaymentRequired {
     #[must_use]
     pub fn new(error: &str, resource: Resource, accepts: Vec<PaymentRequirements>) -> Self {
         Self {
-            x402_version: X402_VERSION,
+            x402_version: X402Version::Two.number(),
             error: Some(error.to_owned()),
             resource,
             accepts,
@@ -192,7 +190,7 @@ impl PaymentPayload {
         signature: &[u8],
     ) -> Self {
         Self {
-            x402_version: X402_VERSION,
+            x402_version: X402Version::Two.number(),
             payload: Eip3009Payload {
                 authorization: WireAuthorization {
                     from: format!("{:#x}", authorization.from),

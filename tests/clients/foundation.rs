@@ -1,36 +1,17 @@
-//! The x402 foundation's clients, unmodified, with every default: at most one dollar a payment, and
-//! five seconds of patience in httpx.
+//! The x402 foundation's clients and x402-rs's, unmodified, with every default: at most one dollar a
+//! payment, ten cents in version 1, and five seconds of patience in httpx.
 
 use serde_json::Value;
 
 use crate::{
+    client::Client,
     money::{fund, nothing_paid, paid},
-    script::{Language, PARAMETERS, Program},
-    support::{Call, House, Setup, Wallet, run},
+    script::PARAMETERS,
+    support::{Call, House, Setup, run},
 };
 
-/// The foundation has one client in TypeScript and two in Python.
-#[derive(Clone, Copy)]
-enum Client {
-    TypeScript,
-    Httpx,
-    Requests,
-}
-
-impl Client {
-    fn script(self, name: &str, house: &House, wallet: &Wallet) -> Program {
-        let python = |library| {
-            Language::Python
-                .script(name, house, wallet)
-                .argument(library)
-        };
-        match self {
-            Self::TypeScript => Language::TypeScript.script(name, house, wallet),
-            Self::Httpx => python("httpx"),
-            Self::Requests => python("requests"),
-        }
-    }
-}
+/// What a client of version 1 is told to pay at most, where ten cents are not enough.
+const DOLLAR: (&str, &str) = ("MAX_VALUE", "1000000");
 
 /// A house that waits for a settlement no longer than it does when nothing is said.
 async fn house(setup: Setup) -> House {
@@ -76,12 +57,13 @@ async fn paid_by_itself(house: &House, called: &Value, transaction: &str, base_u
 async fn buys_credits(client: Client) {
     let house = house(Setup::default()).await;
     let wallet = fund(&house, 150).await;
-    let result = client.script("buy", &house, &wallet).run().await.result();
+    let script = client.script("buy", &house, &wallet).await;
+    let result = script.variable(DOLLAR.0, DOLLAR.1).run().await.result();
 
     let transaction = paid(&house, &wallet, &[100], 50).await;
     let told = &result["payment_response"];
     assert_eq!(told["transaction"], transaction);
-    assert_eq!(told["network"], "eip155:84532");
+    assert_eq!(told["network"], client.network());
     let body = &result["body"];
     assert_eq!(body["status"], "credited", "{body}");
     assert_eq!(body["transaction"], transaction, "{body}");
@@ -92,15 +74,18 @@ async fn buys_credits(client: Client) {
     assert_eq!(house.books().await.payments("purchase credited"), 1);
 }
 
-/// More than a dollar is refused by the client itself, and nothing leaves it.
+/// More than it may pay is refused by the client itself, and nothing leaves it.
 async fn refuses_two_dollars(client: Client) {
     let house = house(Setup::default()).await;
     let wallet = fund(&house, 200).await;
-    let script = client.script("buy", &house, &wallet);
+    let script = client.script("buy", &house, &wallet).await;
     let error = script.variable("CREDITS", "200").run().await.error();
 
-    assert!(error.contains("rejected by spend"), "{error}");
-    assert!(error.contains("($1, including USDC)"), "{error}");
+    let refusal: &[&str] = match client {
+        Client::TypeScriptV1 => &["Payment amount exceeds maximum allowed"],
+        _ => &["rejected by spend", "($1, including USDC)"],
+    };
+    assert!(refusal.iter().all(|part| error.contains(part)), "{error}");
     nothing_paid(&house).await;
     assert_eq!(house.balance(&wallet).await["available_credits"], 0);
     assert!(house.books().await.payments.is_empty());
@@ -109,7 +94,7 @@ async fn refuses_two_dollars(client: Client) {
 async fn pays_per_call(client: Client) {
     let house = house(Setup::default()).await;
     let wallet = fund(&house, 8).await;
-    let script = client.script("pay_per_call", &house, &wallet);
+    let script = client.script("pay_per_call", &house, &wallet).await;
     let called = script.run().await.result();
 
     let transaction = paid(&house, &wallet, &[5], 3).await;
@@ -128,8 +113,8 @@ async fn pays_a_signed_call(client: Client) {
     let first = Call::forecast(&wallet, &session, "first");
     house.call(&first).await.expect(200);
     house.chain_dollars(&wallet, 70).await;
-    let script = client.script("pay_signed_call", &house, &wallet);
-    let result = script.run().await.result();
+    let script = client.script("pay_signed_call", &house, &wallet).await;
+    let result = script.variable(DOLLAR.0, DOLLAR.1).run().await.result();
 
     let refused = &result["refused"]["body"];
     assert_eq!(refused["code"], "INSUFFICIENT_CREDITS", "{refused}");
@@ -144,33 +129,48 @@ async fn pays_a_signed_call(client: Client) {
     assert_eq!((books.charges("captured"), books.requests), (1, 1));
 }
 
-/// A test of every client.
-macro_rules! of_every_client {
-    ($($test:ident: $run:ident),* $(,)?) => {$(
+/// A test of each client.
+macro_rules! of_clients {
+    ($($test:ident: $run:ident($($name:ident: $client:ident),* $(,)?)),* $(,)?) => {$(
         mod $test {
             use super::*;
 
-            #[test]
-            fn typescript() {
-                run($run(Client::TypeScript));
-            }
-
-            #[test]
-            fn python_httpx() {
-                run($run(Client::Httpx));
-            }
-
-            #[test]
-            fn python_requests() {
-                run($run(Client::Requests));
-            }
+            $(#[test]
+            fn $name() {
+                run($run(Client::$client));
+            })*
         }
     )*};
 }
 
-of_every_client! {
-    a_hundred_credits_are_bought: buys_credits,
-    two_dollars_are_refused_by_the_client: refuses_two_dollars,
-    a_call_is_paid_by_itself: pays_per_call,
-    a_signed_call_without_credits_is_paid: pays_a_signed_call,
+of_clients! {
+    a_hundred_credits_are_bought: buys_credits(
+        typescript: TypeScript,
+        typescript_v1: TypeScriptV1,
+        python_httpx: Httpx,
+        python_requests: Requests,
+        rust: Rust,
+        rust_v1: RustV1,
+    ),
+    a_call_is_paid_by_itself: pays_per_call(
+        typescript: TypeScript,
+        typescript_v1: TypeScriptV1,
+        python_httpx: Httpx,
+        python_requests: Requests,
+        rust: Rust,
+        rust_v1: RustV1,
+    ),
+    // The one in Rust pays whatever it is asked for.
+    two_dollars_are_refused_by_the_client: refuses_two_dollars(
+        typescript: TypeScript,
+        typescript_v1: TypeScriptV1,
+        python_httpx: Httpx,
+        python_requests: Requests,
+    ),
+    a_signed_call_without_credits_is_paid: pays_a_signed_call(
+        typescript: TypeScript,
+        typescript_v1: TypeScriptV1,
+        python_httpx: Httpx,
+        python_requests: Requests,
+    ),
 }

@@ -17,6 +17,7 @@
 mod support;
 
 mod agentpmt;
+mod client;
 mod examples;
 mod foundation;
 mod money;

@@ -72,7 +72,7 @@ enum Command {
     Call(call::Args),
     /// List what is for sale, or show one tool
     Tools(tools::Args),
-    /// Do an operator's work
+    /// Do an operator's work: deploy, refund, look after suspense
     Admin(admin::Args),
 }
 
@@ -144,6 +144,17 @@ mod tests {
             &["tools", "weather", "--json"],
             &["demo", "--json", "--once"],
             &["serve", "--config", "x.toml", "--json"],
+            &[
+                "admin",
+                "deploy",
+                "--config",
+                "x.toml",
+                "--network",
+                "eip155:1",
+                "--contract",
+                "checkpoint-anchor",
+                "--json",
+            ],
         ] {
             assert_eq!(exit_of(args), None, "{args:?}");
         }
@@ -173,6 +184,9 @@ mod tests {
             ],
             &["call", "weather", "forecast", "{}", "--request-id", "a b"],
             &["balance", "--private-key", "x"],
+            &["admin"],
+            &["admin", "deploy", "--config", "x.toml"],
+            &["admin", "deploy", "--config", "x", "--network", "base"],
         ] {
             assert_eq!(exit_of(args), Some(2), "{args:?}");
         }

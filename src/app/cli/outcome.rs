@@ -41,6 +41,10 @@ impl Failed {
         Self::new(USAGE, code, detail)
     }
 
+    pub(super) fn refused(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(REFUSED, code, detail)
+    }
+
     pub(super) fn unreachable(code: &str, detail: impl Into<String>) -> Self {
         Self::new(UNREACHABLE, code, detail)
     }
@@ -70,6 +74,12 @@ impl Failed {
 
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
+        self
+    }
+
+    /// Tells a program something more; people find it in the detail.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.rest.push((name.to_owned(), value.into()));
         self
     }
 

@@ -5,6 +5,7 @@
 //! runs on, already checked. `docs/CONFIGURATION.md` is the reference; a test keeps it true.
 
 mod domain;
+mod key_file;
 mod network;
 mod overrides;
 mod problems;
@@ -16,6 +17,7 @@ mod tool;
 use std::{ffi::OsString, fs::File, io::Read, path::Path};
 
 pub use domain::{Config, Limits, PlainTransfers, Purchase, Session};
+pub use key_file::KeyFile;
 pub use network::{Asset, Network};
 pub use problems::{ConfigError, Problem};
 pub use server::Server;

@@ -1,13 +1,17 @@
 //! `[[network]]`: the chains that credits are bought on.
 
-use std::{collections::HashSet, fmt, num::NonZeroU64, path::PathBuf};
+use std::{collections::HashSet, fmt, num::NonZeroU64};
 
 use alloy::primitives::Address;
 use reqwest::Url;
 
-use super::{problems::Problems, raw};
+use super::{
+    key_file::{KeyFile, key_files},
+    problems::Problems,
+    raw,
+};
 use crate::{
-    base::{AgentAddress, AssetId, NetworkId},
+    base::{AgentAddress, AssetId, NetworkId, UsdRate},
     payment::{Confirmations, TokenDomain},
 };
 
@@ -17,6 +21,7 @@ const RPC_URLS_MAX: usize = 8;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
 const REORG_BLOCKS_MAX: (u64, u64) = (1, 10_000);
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
+const LOW_SETTLEMENTS: (u32, u32) = (0, 1_000_000);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
 const DECIMALS: (u64, u64) = (6, 18);
 
@@ -31,21 +36,29 @@ pub struct Network {
     pub reorg_blocks_max: u64,
     /// Where payments arrive.
     pub pay_to: Address,
-    /// The key that pays gas for settlement by this service itself.
-    pub relayer_key_file: PathBuf,
+    /// The keys that pay gas for settlement by this service itself; at least one.
+    pub relayer_keys: Vec<KeyFile>,
+    /// For how many settlements a relayer should hold gas.
+    pub relayer_low_settlements: u32,
     /// The most that a settlement offers for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// `CreditsPurchase`, where it is deployed.
+    pub purchase_contract: Option<Address>,
+    /// `CheckpointAnchor`, where it is deployed.
+    pub anchor_contract: Option<Address>,
     /// At least one.
     pub assets: Vec<Asset>,
 }
 
-/// A dollar token that is taken as payment.
+/// A token that is taken as payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asset {
     pub domain: TokenDomain,
     pub symbol: String,
     /// 6 to 18, so that every price has an exact amount.
     pub decimals: u8,
+    /// Dollars for a whole token.
+    pub usd_rate: UsdRate,
 }
 
 impl fmt::Debug for Network {
@@ -57,8 +70,11 @@ impl fmt::Debug for Network {
             .field("confirmations", &self.confirmations)
             .field("reorg_blocks_max", &self.reorg_blocks_max)
             .field("pay_to", &self.pay_to)
-            .field("relayer_key_file", &self.relayer_key_file)
+            .field("relayer_keys", &self.relayer_keys)
+            .field("relayer_low_settlements", &self.relayer_low_settlements)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
+            .field("purchase_contract", &self.purchase_contract)
+            .field("anchor_contract", &self.anchor_contract)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
     }
@@ -106,11 +122,29 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
         problems.add(format!("{key}.relayer_key_file"), what);
     }
+    let relayer_keys = key_files(
+        key,
+        "relayer",
+        raw.relayer_key_file.as_ref(),
+        raw.relayer_password_file.as_ref(),
+        problems,
+    );
+    let relayer_low_settlements = problems.within(
+        format!("{key}.relayer_low_settlements"),
+        raw.relayer_low_settlements,
+        LOW_SETTLEMENTS,
+    );
     let max_fee_gwei = problems.within(
         format!("{key}.max_fee_gwei"),
         raw.max_fee_gwei,
         MAX_FEE_GWEI,
     );
+    let contract = |name: &str, raw: &Option<String>, problems: &mut Problems| {
+        let text = raw.as_deref()?;
+        address(&format!("{key}.{name}"), text, problems)
+    };
+    let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
+    let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -137,8 +171,11 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         confirmations: confirmations?,
         reorg_blocks_max,
         pay_to: pay_to?,
-        relayer_key_file: raw.relayer_key_file.clone()?,
+        relayer_keys,
+        relayer_low_settlements,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
+        purchase_contract,
+        anchor_contract,
         assets,
     })
 }
@@ -161,6 +198,10 @@ fn asset(
         }
     }
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
+    let usd_rate = match &raw.usd_rate {
+        None => Some(UsdRate::PAR),
+        Some(text) => problems.take(format!("{key}.usd_rate"), text, text.parse()),
+    };
     Some(Asset {
         domain: TokenDomain {
             asset: AssetId {
@@ -172,6 +213,7 @@ fn asset(
         },
         symbol: raw.symbol.clone(),
         decimals: u8::try_from(decimals).ok()?,
+        usd_rate: usd_rate?,
     })
 }
 

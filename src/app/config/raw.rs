@@ -82,9 +82,14 @@ pub(super) struct Network {
     pub(super) pay_to: String,
     #[serde(default = "local")]
     pub(super) facilitator: String,
-    pub(super) relayer_key_file: Option<PathBuf>,
+    pub(super) relayer_key_file: Option<Files>,
+    pub(super) relayer_password_file: Option<Files>,
+    #[serde(default = "fifty")]
+    pub(super) relayer_low_settlements: u32,
     #[serde(default = "five_hundred")]
     pub(super) max_fee_gwei: u64,
+    pub(super) purchase_contract: Option<String>,
+    pub(super) anchor_contract: Option<String>,
     #[serde(default)]
     pub(super) asset: Vec<Asset>,
 }
@@ -94,6 +99,13 @@ pub(super) struct Network {
 pub(super) enum OneOrMore {
     One(String),
     More(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a file or a list of files")]
+pub(super) enum Files {
+    One(PathBuf),
+    More(Vec<PathBuf>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +124,7 @@ pub(super) struct Asset {
     pub(super) address: String,
     pub(super) symbol: String,
     pub(super) decimals: u64,
+    pub(super) usd_rate: Option<String>,
     pub(super) eip712_name: String,
     pub(super) eip712_version: String,
 }
@@ -226,6 +239,10 @@ fn sixty_four() -> u64 {
 
 fn five_hundred() -> u64 {
     500
+}
+
+fn fifty() -> u32 {
+    50
 }
 
 fn local() -> String {

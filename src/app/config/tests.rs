@@ -89,7 +89,14 @@ fn the_reference_ends_in_an_example_that_works_and_repeats_the_defaults() {
     assert_eq!(network.id.to_string(), "eip155:84532");
     assert_eq!(network.rpc_urls.len(), 2);
     assert_eq!(network.confirmations, Confirmations::Safe);
-    assert_eq!(network.relayer_key_file, Path::new("relayer.key"));
+    let [relayer] = network.relayer_keys.as_slice() else {
+        panic!("{:?}", network.relayer_keys)
+    };
+    assert_eq!(relayer.path, Path::new("relayer.key"));
+    assert_eq!(
+        (&relayer.password, network.relayer_low_settlements),
+        (&None, 50)
+    );
     let [asset] = network.assets.as_slice() else {
         panic!("{:?}", network.assets)
     };
@@ -350,6 +357,19 @@ fn wrong_values_of_a_network() {
             ),
             ("max_fee_gwei = 10001", "10001 is not within"),
             ("max_fee_gwei = 0.5", "max_fee_gwei"),
+            ("relayer_key_file = []", "must be 1 to 16 files"),
+            ("relayer_key_file = ['a', 'b', 'a']", "\"a\" is named twice"),
+            ("relayer_key_file = ['a', '']", "names no file"),
+            ("relayer_key_file = 7", "must be a file or a list of files"),
+            (
+                "relayer_password_file = ['a', 'b']",
+                "has 2 files for the 1 of relayer_key_file",
+            ),
+            ("relayer_password_file = ''", "names no file"),
+            (
+                "relayer_low_settlements = 1000001",
+                "relayer_low_settlements: 1000001 is not within 0 and 1000000",
+            ),
             ("asset = []", "sells nothing"),
         ],
         |line| match line {
@@ -360,6 +380,31 @@ fn wrong_values_of_a_network() {
     assert!(!problem(&replaced(NETWORK, "rpc_url = 'ws://h/hush'")).contains("hush"));
     let keyless = NETWORK.replace("relayer_key_file = \"relayer.key\"\n", "");
     assert!(problem(&keyless).starts_with("network[0].relayer_key_file: is missing"));
+}
+
+#[test]
+fn each_relayer_has_its_password_or_all_have_one() {
+    let key_files = |text: &str| {
+        let text = NETWORK.replace("relayer_key_file = \"relayer.key\"", text);
+        let config = config(&text).unwrap();
+        let files = config.networks[0].relayer_keys.iter();
+        let text = |path: &Path| path.display().to_string();
+        let pairs = files.map(|file| (text(&file.path), file.password.as_deref().map(text)));
+        pairs.collect::<Vec<_>>()
+    };
+    let pair = |key: &str, password: Option<&str>| (key.to_owned(), password.map(str::to_owned));
+    assert_eq!(
+        key_files("relayer_key_file = ['a', 'b']"),
+        [pair("a", None), pair("b", None)]
+    );
+    assert_eq!(
+        key_files("relayer_key_file = ['a', 'b']\nrelayer_password_file = 'x'"),
+        [pair("a", Some("x")), pair("b", Some("x"))]
+    );
+    assert_eq!(
+        key_files("relayer_key_file = ['a', 'b']\nrelayer_password_file = ['x', 'y']"),
+        [pair("a", Some("x")), pair("b", Some("y"))]
+    );
 }
 
 #[test]
@@ -374,6 +419,21 @@ fn wrong_values_of_an_asset() {
             "decimals = 6",
             "decimals = 300",
             "decimals: 300 is not within",
+        ),
+        (
+            "decimals = 6",
+            "decimals = 6\nusd_rate = \"1,0812\"",
+            "network[0].asset[0].usd_rate: \"1,0812\" is not a plain decimal",
+        ),
+        (
+            "decimals = 6",
+            "decimals = 6\nusd_rate = \"0\"",
+            "usd_rate: \"0\" is not within 0.000001 and 1000000",
+        ),
+        (
+            "decimals = 6",
+            "decimals = 6\nusd_rate = 1.0812",
+            "usd_rate: must be a string",
         ),
         ("0x036C", "0x036c", "network[0].asset[0].address: \"0x036c"),
         ("\"2\"", "\"\"", "eip712_version: \"\" must be 1 to 16"),

@@ -177,6 +177,7 @@ impl Running {
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
             tokio::spawn(worker::rechecker(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
+            tokio::spawn(worker::gas_watcher(service.clone(), stop.clone())),
         ];
         if let Some(socket) = admin_socket {
             let router = http::admin_router(service.clone(), &database_name(&database_file));

@@ -9,7 +9,7 @@ use crate::{
     app::{
         clock,
         config::{self, Config},
-        keys,
+        keys::{self, Signing},
     },
     auth::SessionKey,
     chain::{Asset, Network, NetworkSettings},
@@ -79,6 +79,8 @@ fn settings(config: &Config) -> Settings {
 }
 
 fn network(config: &config::Network) -> Result<Network, ServeError> {
+    let relayer_keys = config.relayer_keys.iter();
+    let relayer_keys = relayer_keys.map(|file| keys::signing_key(file, Signing::Relayer));
     let settings = NetworkSettings {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
@@ -86,8 +88,9 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         reorg_blocks_max: config.reorg_blocks_max,
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
-        relayer_key: keys::relayer_key(&config.relayer_key_file)?,
+        relayer_keys: relayer_keys.collect::<Result<_, _>>()?,
         max_fee_per_gas: config.max_fee_per_gas,
+        low_settlements: config.relayer_low_settlements,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),
@@ -100,6 +103,7 @@ fn asset(config: &config::Asset) -> Asset {
         token: config.domain.asset.token,
         symbol: config.symbol.clone(),
         decimals: config.decimals,
+        usd_rate: config.usd_rate,
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }

@@ -25,7 +25,7 @@ use super::{
     node::{Node, Receipt},
     rpc::{Rpc, http_client},
 };
-use crate::base::NetworkId;
+use crate::base::{NetworkId, UsdRate};
 
 /// Where Base Sepolia has USDC, and so the local node.
 pub const USDC: Address = address!("036CbD53842c5426634e7929541eC2318f3dCF7e");
@@ -176,6 +176,7 @@ impl Devnet {
             token: USDC,
             symbol: "USDC".into(),
             decimals: 6,
+            usd_rate: UsdRate::PAR,
             eip712_name: "USDC".into(),
             eip712_version: "2".into(),
         }

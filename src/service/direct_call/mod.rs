@@ -15,7 +15,7 @@ use super::{
     PaymentProblem, Reason, Service, Unavailable,
     call::{check_parameters, parameter_bytes},
     payment_check::{FirstLook, Recovered, match_terms},
-    quote::{DIRECT_MARGIN_SECONDS, timeout_seconds},
+    quote::{DIRECT_MARGIN_SECONDS, PAYMENT_MISSING, timeout_seconds},
     random_id,
 };
 use crate::{
@@ -154,7 +154,7 @@ impl Service {
     ) -> Result<DirectAnswer, DirectError> {
         let (tool, action) = self.direct_action(&request)?;
         let Some(payment) = request.payment.take() else {
-            let quote = self.quote_of(tool, action, "PAYMENT-SIGNATURE header is required");
+            let quote = self.quote_of(tool, action, PAYMENT_MISSING);
             return Err(DirectError::PaymentRequired(Box::new(quote)));
         };
         let (network, payer) = (payment.network, payment.authorization.from);
@@ -211,7 +211,7 @@ impl Service {
         {
             return Ok(Taken::Known(Box::new(known)));
         }
-        let recovered = self.recover_payer(payment)?;
+        let recovered = self.recover_payer(payment).await?;
         let known = self.store().payment_by_key(&recovered.key()).await;
         if let Some(known) = known.map_err(DirectError::from)? {
             return Ok(Taken::Known(Box::new(known)));

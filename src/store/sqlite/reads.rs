@@ -1,10 +1,15 @@
 //! Queries. Each takes a pool or the connection of a transaction.
 
-use alloy::primitives::B256;
+use std::ops::Range;
+
+use alloy::primitives::{Address, B256};
 use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
-    super::{Balance, DirectCall, OpenTransaction, Payment, StoreError, StoredCall},
+    super::{
+        Balance, BusyRelayer, DirectCall, OpenTransaction, PayerRecord, Payment, StoreError,
+        StoredCall,
+    },
     rows,
 };
 use crate::{
@@ -163,20 +168,83 @@ pub(super) async fn open_payments_of(
     Ok(count)
 }
 
+pub(in super::super) async fn busy_relayers(
+    pool: &SqlitePool,
+    chain_id: u64,
+) -> Result<Vec<BusyRelayer>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT relayer, count(*) AS open FROM relayer_transactions
+         WHERE chain_id = ? AND status = 'open' GROUP BY relayer",
+    )
+    .bind(rows::signed(chain_id, "chain_id")?)
+    .fetch_all(pool)
+    .await?;
+    let busy = |row| {
+        Ok(BusyRelayer {
+            relayer: Address::from(rows::bytes::<20>(row, "relayer")?),
+            open: row.try_get("open")?,
+        })
+    };
+    rows.iter().map(busy).collect()
+}
+
+pub(in super::super) async fn payer_record(
+    pool: &SqlitePool,
+    payer: AgentAddress,
+) -> Result<PayerRecord, StoreError> {
+    let (open, failed_settlements) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE state IN ('authorized', 'broadcast')),
+                count(*) FILTER (WHERE EXISTS (
+                    SELECT 1 FROM relayer_transactions AS sent
+                    WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
+         FROM payments WHERE payer = ? AND state NOT IN ('confirmed', 'credited')",
+    )
+    .bind(payer.address().as_slice())
+    .fetch_one(pool)
+    .await?;
+    Ok(PayerRecord {
+        open,
+        failed_settlements,
+    })
+}
+
 pub(in super::super) async fn open_transactions(
     pool: &SqlitePool,
     chain_id: u64,
+    relayer: Address,
     limit: u32,
 ) -> Result<Vec<OpenTransaction>, StoreError> {
     let rows = sqlx::query(
         "SELECT * FROM relayer_transactions
-         WHERE chain_id = ? AND status = 'open' ORDER BY account_nonce LIMIT ?",
+         WHERE chain_id = ? AND relayer = ? AND status = 'open' ORDER BY account_nonce LIMIT ?",
     )
     .bind(rows::signed(chain_id, "chain_id")?)
+    .bind(relayer.as_slice())
     .bind(limit)
     .fetch_all(pool)
     .await?;
     rows.iter().map(rows::open_transaction).collect()
+}
+
+pub(in super::super) async fn committed_gwei<'e>(
+    executor: impl Executor<'e, Database = Sqlite>,
+    chain_id: u64,
+    relayer: Address,
+    account_nonces: Range<u64>,
+) -> Result<u64, StoreError> {
+    // Added up as numbers of SQLite's, which refuses rather than wraps.
+    let row = sqlx::query(
+        "SELECT coalesce(sum(cost_gwei), 0) AS gwei FROM relayer_transactions
+         WHERE chain_id = ? AND relayer = ? AND status = 'open'
+           AND account_nonce >= ? AND account_nonce < ?",
+    )
+    .bind(rows::signed(chain_id, "chain_id")?)
+    .bind(relayer.as_slice())
+    .bind(rows::signed(account_nonces.start, "account_nonce")?)
+    .bind(i64::try_from(account_nonces.end).unwrap_or(i64::MAX))
+    .fetch_one(executor)
+    .await?;
+    rows::unsigned(&row, "gwei")
 }
 
 pub(in super::super) async fn open_transaction<'e>(

@@ -192,6 +192,7 @@ pub(super) fn open_transaction(row: &SqliteRow) -> Result<OpenTransaction, Store
         signed: SignedTransaction {
             raw: row.try_get("raw")?,
             hash: B256::from(bytes::<32>(row, "hash")?),
+            cost_gwei: unsigned(row, "cost_gwei")?,
         },
     })
 }

@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use super::{
     super::{
         FillNonce, OpenTransaction, ReplaceTransaction, SignedTransaction, StoreError,
-        StoreSettlement, writer::Command,
+        StoreSettlement, StoredSettlement, writer::Command,
     },
     reads, rows,
 };
@@ -15,14 +15,20 @@ use crate::base::{PurchaseId, Timestamp};
 /// The account nonce is taken in the transaction that stores the bytes signed with it: a crash
 /// leaves either both or neither, so no gap ever holds up the relayer.
 impl Command for StoreSettlement {
-    type Answer = Option<SignedTransaction>;
+    type Answer = StoredSettlement;
 
     async fn execute(
         &self,
         transaction: &mut SqliteConnection,
     ) -> Result<Self::Answer, StoreError> {
         if let Some(open) = reads::open_transaction(&mut *transaction, self.payment).await? {
-            return Ok(Some(open.signed));
+            return Ok(StoredSettlement::Signed(open.signed));
+        }
+        let nonce = self.next_nonce(transaction).await?;
+        let signed = (self.sign)(nonce);
+        let needed_gwei = self.needed_gwei(transaction, &signed).await?;
+        if needed_gwei > self.balance_gwei {
+            return Ok(StoredSettlement::Short { needed_gwei });
         }
         let moved = sqlx::query(
             "UPDATE payments SET state = 'broadcast', updated_ms = ?
@@ -33,10 +39,8 @@ impl Command for StoreSettlement {
         .execute(&mut *transaction)
         .await?;
         if moved.rows_affected() == 0 {
-            return Ok(None);
+            return Ok(StoredSettlement::Moved);
         }
-        let nonce = self.next_nonce(transaction).await?;
-        let signed = (self.sign)(nonce);
         let place = Place {
             chain_id: rows::signed(self.chain_id, "chain_id")?,
             relayer: self.relayer.as_slice(),
@@ -48,11 +52,23 @@ impl Command for StoreSettlement {
             .bind(self.payment.to_string())
             .execute(transaction)
             .await?;
-        Ok(Some(signed))
+        Ok(StoredSettlement::Signed(signed))
     }
 }
 
 impl StoreSettlement {
+    /// What this and the relayer's open transactions that are still to be mined may cost.
+    async fn needed_gwei(
+        &self,
+        transaction: &mut SqliteConnection,
+        signed: &SignedTransaction,
+    ) -> Result<u64, StoreError> {
+        let to_be_mined = self.chain_nonce..u64::MAX;
+        let committed =
+            reads::committed_gwei(transaction, self.chain_id, self.relayer, to_be_mined).await?;
+        Ok(committed.saturating_add(signed.cost_gwei))
+    }
+
     async fn next_nonce(&self, transaction: &mut SqliteConnection) -> Result<u64, StoreError> {
         let row = sqlx::query(
             "SELECT coalesce(max(account_nonce) + 1, 0) AS next FROM relayer_transactions
@@ -95,8 +111,9 @@ async fn insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO relayer_transactions
-            (chain_id, relayer, account_nonce, payment_id, hash, raw, created_ms, signed_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (chain_id, relayer, account_nonce, payment_id, hash, raw, cost_gwei, created_ms,
+             signed_ms)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(place.chain_id)
     .bind(place.relayer)
@@ -104,6 +121,7 @@ async fn insert(
     .bind(payment.map(|payment| payment.to_string()))
     .bind(signed.hash.as_slice())
     .bind(&signed.raw)
+    .bind(rows::signed(signed.cost_gwei, "cost_gwei")?)
     .bind(now.millis())
     .bind(now.millis())
     .execute(transaction)
@@ -118,12 +136,13 @@ impl Command for ReplaceTransaction {
     async fn execute(&self, transaction: &mut SqliteConnection) -> Result<bool, StoreError> {
         let place = Place::of(&self.open)?;
         let replaced = sqlx::query(
-            "UPDATE relayer_transactions SET hash = ?, raw = ?, signed_ms = ?
+            "UPDATE relayer_transactions SET hash = ?, raw = ?, cost_gwei = ?, signed_ms = ?
              WHERE chain_id = ? AND relayer = ? AND account_nonce = ?
                AND status = 'open' AND hash = ?",
         )
         .bind(self.signed.hash.as_slice())
         .bind(&self.signed.raw)
+        .bind(rows::signed(self.signed.cost_gwei, "cost_gwei")?)
         .bind(self.now.millis())
         .bind(place.chain_id)
         .bind(place.relayer)
@@ -174,7 +193,7 @@ impl Command for FillNonce {
             account_nonce: rows::signed(self.account_nonce, "account_nonce")?,
         };
         let known = sqlx::query(
-            "SELECT status, hash, raw FROM relayer_transactions
+            "SELECT status, hash, raw, cost_gwei FROM relayer_transactions
              WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
         )
         .bind(place.chain_id)
@@ -206,6 +225,7 @@ impl Command for FillNonce {
         Ok(Some(SignedTransaction {
             raw: known.try_get("raw")?,
             hash: B256::from(rows::bytes::<32>(&known, "hash")?),
+            cost_gwei: rows::unsigned(&known, "cost_gwei")?,
         }))
     }
 }

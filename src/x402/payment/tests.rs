@@ -45,6 +45,7 @@ fn reads_the_typescript_client() {
     assert_eq!(
         SignedPayment::from_header(&STANDARD.encode(TYPESCRIPT)).unwrap(),
         SignedPayment {
+            version: X402Version::Two,
             scheme: "exact".into(),
             network: NETWORK,
             terms: Some(AcceptedTerms {
@@ -68,6 +69,13 @@ fn reads_the_typescript_client() {
 
 #[test]
 fn the_digest_of_both_reference_clients_recovers_their_payer() {
+    for sample in [TYPESCRIPT, PYTHON] {
+        recovers_payer(sample);
+    }
+}
+
+#[track_caller]
+fn recovers_payer(sample: &str) {
     let domain = TokenDomain {
         asset: AssetId {
             network: NETWORK,
@@ -76,15 +84,11 @@ fn the_digest_of_both_reference_clients_recovers_their_payer() {
         name: "USDC".into(),
         version: "2".into(),
     };
-    for sample in [TYPESCRIPT, PYTHON] {
-        let payment = SignedPayment::from_header(&STANDARD.encode(sample)).unwrap();
-        let signature = alloy::primitives::Signature::from_raw(&payment.signature).unwrap();
-        let digest = payment.authorization.digest(&domain);
-        assert_eq!(
-            signature.recover_address_from_prehash(&digest).unwrap(),
-            PAYER
-        );
-    }
+    let payment = SignedPayment::from_header(&STANDARD.encode(sample)).unwrap();
+    let signature = alloy::primitives::Signature::from_raw(&payment.signature).unwrap();
+    let digest = payment.authorization.digest(&domain);
+    let payer = signature.recover_address_from_prehash(&digest).unwrap();
+    assert_eq!(payer, PAYER);
 }
 
 #[test]
@@ -206,10 +210,12 @@ fn a_bad_field_is_named() {
 
 #[test]
 fn refuses_other_versions_documents_and_sizes() {
-    assert_eq!(
-        read(&altered("/x402Version", json!(1))),
-        Err(PaymentHeaderError::UnsupportedVersion)
-    );
+    for version in [0, 3] {
+        assert_eq!(
+            read(&altered("/x402Version", json!(version))),
+            Err(PaymentHeaderError::UnsupportedVersion)
+        );
+    }
     assert_eq!(read(&json!([1])), Err(PaymentHeaderError::NotAnObject));
     let huge = "A".repeat(PAYMENT_HEADER_BYTES_MAX + 1);
     assert_eq!(
@@ -224,3 +230,5 @@ fn refuses_other_versions_documents_and_sizes() {
         Err(PaymentHeaderError::NotJson { .. })
     ));
 }
+
+mod version_one;

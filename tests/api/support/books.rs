@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use sqlx::{
     ConnectOptions, Row, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteRow},
@@ -205,20 +205,22 @@ pub(crate) async fn read(path: &Path) -> Books {
     books
 }
 
-/// A transaction of the relayer's.
+/// A transaction of a relayer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Relayed {
+    pub(crate) relayer: Address,
     pub(crate) hash: B256,
     pub(crate) raw: Vec<u8>,
 }
 
-/// What the relayer signed, in the order of its account nonces.
+/// What the relayers signed, in the order of their account nonces.
 pub(crate) async fn relayed(path: &Path) -> Vec<Relayed> {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
-    let rows = sqlx::query("SELECT hash, raw FROM relayer_transactions ORDER BY account_nonce");
+    let rows = sqlx::query("SELECT * FROM relayer_transactions ORDER BY account_nonce, relayer");
     let rows = rows.fetch_all(&mut connection).await.unwrap();
     let read = |row: &SqliteRow| Relayed {
+        relayer: Address::from_slice(row.get("relayer")),
         hash: B256::from_slice(row.get("hash")),
         raw: row.get("raw"),
     };

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio, sync::Arc};
 
 use alloy::primitives::{Address, U256};
-use counterfoil::chain::devnet::{Devnet, DevnetOptions};
+use counterfoil::chain::devnet::{CHAIN_ID, Devnet, DevnetOptions};
 use serde_json::{Value, json};
 use tokio::{
     process::{ChildStdin, Command},
@@ -31,9 +31,15 @@ impl Chain {
 
     /// A node for one test, to do with as it likes.
     pub(crate) async fn own() -> Self {
+        Self::own_on(CHAIN_ID).await
+    }
+
+    /// The same with another chain id.
+    pub(crate) async fn own_on(chain_id: u64) -> Self {
         let node_modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules");
-        let options = DevnetOptions::from_node_modules(&node_modules)
+        let mut options = DevnetOptions::from_node_modules(&node_modules)
             .unwrap_or_else(|error| panic!("{error}"));
+        options.chain_id = chain_id;
         let devnet = Devnet::start(options).await.unwrap();
         let id = devnet.process_id().unwrap();
         Self {

@@ -193,6 +193,15 @@ impl House {
         (status, self.stderr().split_off(before))
     }
 
+    /// Gives the house another relayer, with gas and a key in a file of that name.
+    pub(crate) async fn add_relayer(&self, file: &str) -> Address {
+        let key = random();
+        let address = PrivateKeySigner::from_slice(&key).unwrap().address();
+        self.chain.fund_gas(address).await.unwrap();
+        write_secret(&self.path(file), &hex::encode(key));
+        address
+    }
+
     /// Ends the service as an operator would, and waits for its end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal("-TERM").await;
@@ -401,7 +410,7 @@ impl Drop for House {
     }
 }
 
-fn write_secret(path: &Path, text: &str) {
+pub(crate) fn write_secret(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
 
     fs::write(path, text).unwrap();

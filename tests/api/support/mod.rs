@@ -1,13 +1,15 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`token`] what others do on the chain and [`proxy`] a bad line to it, [`scene`] what is undone there, [`client`] the
-//! requests and [`sender`] those that are sent again, [`books`] the database behind them, [`suspense`]
-//! what is entered there, [`cli`] the command line beside it.
+//! over x402, [`contract_wallet`] who signs with code, [`token`] what others do on the chain and
+//! [`proxy`] a bad line to it, [`scene`] what is undone there, [`client`] the requests and [`sender`]
+//! those that are sent again, [`books`] the database behind them, [`suspense`] what is entered there,
+//! [`cli`] the command line beside it.
 
 pub(crate) mod books;
 pub(crate) mod chain;
 pub(crate) mod cli;
 pub(crate) mod client;
+pub(crate) mod contract_wallet;
 pub(crate) mod house;
 pub(crate) mod payment;
 pub(crate) mod proxy;
@@ -29,6 +31,7 @@ use tokio::runtime::Runtime;
 pub(crate) use books::Books;
 pub(crate) use chain::Chain;
 pub(crate) use client::{Call, Reply};
+pub(crate) use contract_wallet::{ContractWallet, Temper};
 pub(crate) use house::{House, Setup};
 pub(crate) use payment::Payment;
 pub(crate) use proxy::{Fault, Proxy};

@@ -49,6 +49,11 @@ impl Payment {
 
     /// Signs what the payment says now.
     pub(crate) fn sign(&mut self, wallet: &Wallet) {
+        self.signature = wallet.sign_digest(self.digest());
+    }
+
+    /// What is signed.
+    pub(crate) fn digest(&self) -> B256 {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let domain = TokenDomain {
             asset: AssetId {
@@ -58,7 +63,7 @@ impl Payment {
             name: text(&self.accepted["extra"]["name"]),
             version: text(&self.accepted["extra"]["version"]),
         };
-        self.signature = wallet.sign_digest(self.authorization.digest(&domain));
+        self.authorization.digest(&domain)
     }
 
     /// Names the payment, by x402's extension.

@@ -1,7 +1,7 @@
 //! A node as seen over a bad line: a proxy before the real one that fails single methods.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -27,8 +27,56 @@ pub(crate) enum Fault {
     Unheard,
     /// The node never sees them, and they are answered with this.
     Says(&'static str),
+    /// The node never sees them, and they are answered with this error's message.
+    Refused(&'static str),
+    /// The node does what they ask, and its answer becomes this error's message.
+    Denied(&'static str),
+    /// The node never sees them, and they are answered with nothing: as by a node that is behind.
+    Nothing,
+    /// The same, with an empty list.
+    Empty,
     /// They take so much longer.
     Slow(Duration),
+}
+
+impl Fault {
+    /// Whether the node sees the call.
+    const fn passes(self) -> bool {
+        matches!(self, Self::Unheard | Self::Denied(_) | Self::Slow(_))
+    }
+
+    /// What is answered instead of the node's answer; `None` for its own.
+    fn answer(self, id: &Value) -> Option<Response> {
+        let result = |result: Value| {
+            let reply = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+            Some(Json(reply).into_response())
+        };
+        match self {
+            Self::Slow(_) => None,
+            Self::Lost | Self::Unheard => Some(StatusCode::BAD_GATEWAY.into_response()),
+            Self::Says(text) => result(json!(text)),
+            Self::Nothing => result(Value::Null),
+            Self::Empty => result(json!([])),
+            Self::Refused(message) | Self::Denied(message) => {
+                let error = json!({ "code": -32000, "message": message });
+                let reply = json!({ "jsonrpc": "2.0", "id": id, "error": error });
+                Some(Json(reply).into_response())
+            }
+        }
+    }
+
+    /// Its name, for totals.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Unheard => "done, unheard",
+            Self::Says(_) => "misstated",
+            Self::Refused(_) => "refused",
+            Self::Denied(_) => "done, denied",
+            Self::Nothing | Self::Empty => "answered with nothing",
+            Self::Slow(_) => "slow",
+        }
+    }
 }
 
 /// The line to a node.
@@ -42,6 +90,7 @@ struct Line {
     http: reqwest::Client,
     faults: Mutex<HashMap<String, Fault>>,
     calls: Mutex<HashMap<String, usize>>,
+    struck: Mutex<BTreeMap<String, usize>>,
 }
 
 const EVERY: &str = "*";
@@ -53,6 +102,7 @@ impl Proxy {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             faults: Mutex::default(),
             calls: Mutex::default(),
+            struck: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -77,6 +127,11 @@ impl Proxy {
         self.line.faults.lock().unwrap().clear();
     }
 
+    /// How many calls were struck, by method and fault.
+    pub(crate) fn struck(&self) -> BTreeMap<String, usize> {
+        self.line.struck.lock().unwrap().clone()
+    }
+
     /// How often a method was asked for, served or not.
     pub(crate) fn count(&self, method: &str) -> usize {
         let calls = self.line.calls.lock().unwrap();
@@ -87,33 +142,35 @@ impl Proxy {
 async fn forward(State(line): State<Arc<Line>>, body: Bytes) -> Response {
     let call: Value = serde_json::from_slice(&body).unwrap();
     let method = call["method"].as_str().unwrap().to_owned();
-    *line
-        .calls
-        .lock()
-        .unwrap()
-        .entry(method.clone())
-        .or_default() += 1;
-    let fault = {
-        let faults = line.faults.lock().unwrap();
-        faults.get(&method).or_else(|| faults.get(EVERY)).copied()
-    };
-    match fault {
-        Some(Fault::Lost) => return StatusCode::BAD_GATEWAY.into_response(),
-        Some(Fault::Slow(time)) => tokio::time::sleep(time).await,
-        Some(Fault::Says(result)) => {
-            let reply = json!({ "jsonrpc": "2.0", "id": call["id"], "result": result });
-            return Json(reply).into_response();
-        }
-        Some(Fault::Unheard) | None => {}
+    let fault = line.fault(&method);
+    if let Some(Fault::Slow(time)) = fault {
+        tokio::time::sleep(time).await;
     }
-    let sent = line.http.post(&line.node).body(body);
-    let sent = sent.header("content-type", "application/json").send();
-    let answer = match sent.await {
-        Ok(answer) => answer.bytes().await,
-        Err(error) => Err(error),
-    };
-    match (answer, fault) {
-        (Ok(answer), None | Some(Fault::Slow(_))) => answer.into_response(),
-        (_, _) => StatusCode::BAD_GATEWAY.into_response(),
+    let passes = fault.is_none_or(Fault::passes);
+    let answer = if passes { line.ask(body).await } else { None };
+    let instead = fault.and_then(|fault| fault.answer(&call["id"]));
+    instead
+        .or(answer.map(IntoResponse::into_response))
+        .unwrap_or_else(|| StatusCode::BAD_GATEWAY.into_response())
+}
+
+impl Line {
+    /// What happens to this call, counted.
+    fn fault(&self, method: &str) -> Option<Fault> {
+        let mut calls = self.calls.lock().unwrap();
+        *calls.entry(method.to_owned()).or_default() += 1;
+        let faults = self.faults.lock().unwrap();
+        let fault = *faults.get(method).or_else(|| faults.get(EVERY))?;
+        let mut struck = self.struck.lock().unwrap();
+        *struck
+            .entry(format!("{method} {}", fault.name()))
+            .or_default() += 1;
+        Some(fault)
+    }
+
+    async fn ask(&self, body: Bytes) -> Option<Bytes> {
+        let sent = self.http.post(&self.node).body(body);
+        let sent = sent.header("content-type", "application/json").send();
+        sent.await.ok()?.bytes().await.ok()
     }
 }

@@ -175,7 +175,7 @@ impl House {
         if !automine.await.unwrap() {
             return;
         }
-        for Relayed { hash, raw } in self.relayed().await {
+        for Relayed { hash, raw, .. } in self.relayed().await {
             let held = self.chain.rpc("eth_getTransactionByHash", json!([hash]));
             let held: Value = held.await.unwrap();
             if !held.is_object() || !held["blockHash"].is_null() {

@@ -1,5 +1,6 @@
-// Buys credits with @x402/fetch.
-import { paid, post, purchaseBody, purchasePath, read, run } from "./common.mjs";
-import { fetchWithPayment } from "./x402.mjs";
+// Buys credits with @x402/fetch, or x402-fetch.
+import { paid, post, purchaseBody, purchasePath, run } from "./common.mjs";
+import { fetchWithPayment, offering, readPaid } from "./x402.mjs";
 
-await run(async () => read(await post(fetchWithPayment, purchasePath, purchaseBody())), paid);
+const path = offering(purchasePath);
+await run(async () => readPaid(await post(fetchWithPayment, path, purchaseBody())), paid);

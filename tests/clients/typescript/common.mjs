@@ -41,7 +41,11 @@ export function post(fetcher, path, body, headers = {}) {
 }
 
 /** Status, parsed body and decoded PAYMENT-RESPONSE of an answer. */
-export async function read(response) {
+export async function read(
+  response,
+  name = "PAYMENT-RESPONSE",
+  decode = decodePaymentResponseHeader,
+) {
   const text = await response.text();
   let body;
   try {
@@ -49,11 +53,11 @@ export async function read(response) {
   } catch {
     body = text;
   }
-  const header = response.headers.get("PAYMENT-RESPONSE");
+  const header = response.headers.get(name);
   return {
     status: response.status,
     body,
-    payment_response: header === null ? null : decodePaymentResponseHeader(header),
+    payment_response: header === null ? null : decode(header),
   };
 }
 

@@ -1,5 +1,7 @@
-// Pays one action directly with @x402/fetch: the body is the bare parameters, no credits are touched.
-import { invokePath, paid, parameters, post, read, run } from "./common.mjs";
-import { fetchWithPayment } from "./x402.mjs";
+// Pays one action directly with @x402/fetch, or x402-fetch: the body is the bare parameters, no credits
+// are touched.
+import { invokePath, paid, parameters, post, run } from "./common.mjs";
+import { fetchWithPayment, offering, readPaid } from "./x402.mjs";
 
-await run(async () => read(await post(fetchWithPayment, `/api${invokePath()}`, parameters())), paid);
+const path = offering(`/api${invokePath()}`);
+await run(async () => readPaid(await post(fetchWithPayment, path, parameters())), paid);

@@ -1,8 +1,23 @@
 // The foundation's client as its README sets it up: every default, the spending limit among them.
+// The argument `v1` takes the client of x402 version 1, and URLs that ask for offers in it. That one
+// pays ten cents at most, unless MAX_VALUE, in base units, says otherwise.
 import { wrapFetchWithPaymentFromConfig } from "@x402/fetch";
 import { ExactEvmScheme } from "@x402/evm";
-import { account } from "./common.mjs";
+import { decodeXPaymentResponse, wrapFetchWithPayment } from "x402-fetch";
+import { account, read } from "./common.mjs";
 
-export const fetchWithPayment = wrapFetchWithPaymentFromConfig(fetch, {
-  schemes: [{ network: "eip155:*", client: new ExactEvmScheme(account) }],
-});
+const isVersionOne = process.argv[2] === "v1";
+const maxValue = process.env.MAX_VALUE && BigInt(process.env.MAX_VALUE);
+
+export const fetchWithPayment = isVersionOne
+  ? wrapFetchWithPayment(fetch, account, maxValue)
+  : wrapFetchWithPaymentFromConfig(fetch, {
+      schemes: [{ network: "eip155:*", client: new ExactEvmScheme(account) }],
+    });
+
+/** The path, asking for offers that the client understands. */
+export const offering = (path) => (isVersionOne ? `${path}?x402Version=1` : path);
+
+/** An answer to a payment, each version's header read with its own decoder. */
+export const readPaid = (response) =>
+  isVersionOne ? read(response, "X-PAYMENT-RESPONSE", decodeXPaymentResponse) : read(response);

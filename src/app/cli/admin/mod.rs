@@ -1,12 +1,15 @@
 //! `counterfoil admin`: what an operator does beside the running service. One file a verb.
 
+mod deploy;
 mod door;
+mod place;
 mod suspense;
 
 use super::outcome::{Done, Failed};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
+#[command(after_help = "Examples:\n  \
+    counterfoil admin deploy --config counterfoil.toml --network eip155:84532 --key-file deployer.key\n  \
     counterfoil admin suspense list --config counterfoil.toml")]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -17,10 +20,13 @@ pub(super) struct Args {
 enum Verb {
     /// What arrived and is nobody's yet
     Suspense(suspense::Args),
+    /// Deploy the contracts, at the same address on every chain
+    Deploy(deploy::Args),
 }
 
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {
     match &args.verb {
         Verb::Suspense(args) => suspense::run(args).await,
+        Verb::Deploy(args) => deploy::run(args).await,
     }
 }

@@ -1,7 +1,12 @@
 //! Secret keys in files.
 //!
-//! Owns the directory of the service's own keys and reads the relayer's. What is wrong with a file
+//! Owns the directory of the service's own keys, and reads those of accounts that sign transactions. What is wrong with a file
 //! is said with its name, never with its content; keys in memory are wiped when they are dropped.
+
+mod keystore;
+mod signing;
+
+pub use signing::{Signing, signing_key};
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -12,6 +17,8 @@ use std::{
 
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use keystore::KeystoreError;
 
 /// 32 secret bytes.
 pub type SecretKey = Zeroizing<[u8; 32]>;
@@ -30,6 +37,27 @@ pub enum KeyError {
         path.display()
     )]
     Malformed { path: PathBuf },
+    #[error(
+        "the keystore {} needs a password: name a file that holds it in {option}, or set {variable}",
+        path.display()
+    )]
+    NoPassword {
+        path: PathBuf,
+        option: &'static str,
+        variable: &'static str,
+    },
+    #[error(
+        "the keystore {} does not open: {problem} (the password was taken from {password}): mend \
+         one of the two",
+        path.display()
+    )]
+    Keystore {
+        path: PathBuf,
+        password: String,
+        problem: KeystoreError,
+    },
+    #[error("the password file {} is longer than 4096 bytes", path.display())]
+    LongPassword { path: PathBuf },
     #[error("cannot create the key {}: {source}", path.display())]
     Uncreatable { path: PathBuf, source: io::Error },
     #[error("the system gives no random bytes: {0}")]
@@ -60,15 +88,23 @@ pub fn session_key(directory: &Path) -> Result<SecretKey, KeyError> {
     }
 }
 
-/// The private key of the account that pays gas: 64 hexadecimal digits, with or without `0x`.
+/// A key of 64 hexadecimal digits, with or without `0x`.
 ///
 /// # Errors
 /// When the file cannot be read or is not a key.
-pub fn relayer_key(path: &Path) -> Result<SecretKey, KeyError> {
+pub fn plain_key(path: &Path) -> Result<SecretKey, KeyError> {
     read(path)
 }
 
 fn read(path: &Path) -> Result<SecretKey, KeyError> {
+    let bytes = read_bytes(path, FILE_BYTES_MAX)?;
+    decode(&bytes).ok_or_else(|| KeyError::Malformed {
+        path: path.to_owned(),
+    })
+}
+
+/// The first bytes of a secret file: one more than `max` if there are as many.
+fn read_bytes(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let unreadable = |source| KeyError::Unreadable {
         path: path.to_owned(),
         source,
@@ -83,13 +119,11 @@ fn read(path: &Path) -> Result<SecretKey, KeyError> {
         );
     }
     // Room from the start: a vector that grows leaves copies of the key behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
-    file.take(FILE_BYTES_MAX as u64 + 1)
+    let mut bytes = Zeroizing::new(Vec::with_capacity(max + 1));
+    file.take(max as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    decode(&bytes).ok_or_else(|| KeyError::Malformed {
-        path: path.to_owned(),
-    })
+    Ok(bytes)
 }
 
 fn decode(bytes: &[u8]) -> Option<SecretKey> {
@@ -166,23 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn a_relayer_key_may_have_a_prefix_and_a_last_newline() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("relayer.key");
-        for text in [
-            DIGITS.to_owned(),
-            format!("0x{DIGITS}"),
-            format!("0x{DIGITS}\r\n"),
-        ] {
-            fs::write(&path, text).unwrap();
-            assert_eq!(
-                hex::encode_upper(*relayer_key(&path).unwrap()),
-                DIGITS.to_uppercase()
-            );
-        }
-    }
-
-    #[test]
     fn a_malformed_file_is_named_and_not_shown() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(SESSION_KEY_FILE);
@@ -204,14 +221,5 @@ mod tests {
             // Left as it was: it may be all that is left of a key.
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
-    }
-
-    #[test]
-    fn a_missing_relayer_key_is_not_made() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("relayer.key");
-        let error = relayer_key(&path).unwrap_err();
-        assert!(matches!(error, KeyError::Unreadable { .. }), "{error:?}");
-        assert!(!path.exists());
     }
 }

@@ -1,0 +1,74 @@
+//! What a buyer is up to.
+
+use rand::Rng;
+
+/// How a payment is made, or undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Plain,
+    /// The same payment several times at once.
+    AtOnce,
+    /// A stranger settles it.
+    FrontRun,
+    /// The payer cancels the authorization meanwhile.
+    Cancelled,
+    /// The payer uses the authorization's nonce for another transfer meanwhile.
+    Elsewhere,
+    /// The payer has not got the money.
+    Poor,
+    /// The payer moves the money away meanwhile.
+    Withdrawn,
+    /// A call paid by itself, settled after it ran.
+    Direct,
+    /// The same, settled before it runs.
+    DirectFirst,
+}
+
+/// Of a hundred.
+const SHARES: [(Kind, u32); 9] = [
+    (Kind::Plain, 40),
+    (Kind::AtOnce, 15),
+    (Kind::FrontRun, 12),
+    (Kind::Cancelled, 6),
+    (Kind::Elsewhere, 4),
+    (Kind::Poor, 3),
+    (Kind::Withdrawn, 4),
+    (Kind::Direct, 8),
+    (Kind::DirectFirst, 8),
+];
+
+impl Kind {
+    pub(crate) fn random(dice: &mut impl Rng) -> Self {
+        let mut rest = dice.random_range(0..100);
+        for (kind, share) in SHARES {
+            if rest < share {
+                return kind;
+            }
+            rest -= share;
+        }
+        Self::Plain
+    }
+
+    pub(crate) const fn is_direct(self) -> bool {
+        matches!(self, Self::Direct | Self::DirectFirst)
+    }
+
+    /// Whether the payer and everybody else does what a payment needs, so that it is credited.
+    pub(crate) const fn is_honest(self) -> bool {
+        matches!(self, Self::Plain | Self::AtOnce | Self::FrontRun)
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "sent by one",
+            Self::AtOnce => "sent several times at once",
+            Self::FrontRun => "front-run by a stranger",
+            Self::Cancelled => "cancelled by the payer",
+            Self::Elsewhere => "nonce spent elsewhere",
+            Self::Poor => "without the money",
+            Self::Withdrawn => "money moved away",
+            Self::Direct => "direct call",
+            Self::DirectFirst => "direct call, settled first",
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the chain says of every payment, read from the token's own log and by nothing that is
+//! tested.
+
+use std::collections::BTreeMap;
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256},
+    sol,
+    sol_types::SolEvent,
+};
+use counterfoil::chain::devnet::USDC;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::world::World;
+
+sol! {
+    event Transfer(address indexed from, address indexed to, uint256 value);
+    event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Log {
+    topics: Vec<B256>,
+    data: Bytes,
+    transaction_hash: B256,
+    #[serde(rename = "logIndex")]
+    position: U256,
+}
+
+/// Everything that arrived at the house.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    /// By the nonce of its authorization: who paid how much, and the transaction.
+    pub(crate) payments: BTreeMap<B256, (Address, u64, B256)>,
+    pub(crate) all: u64,
+}
+
+impl Arrivals {
+    pub(crate) async fn read(world: &World) -> Self {
+        let filter = json!({ "address": USDC, "fromBlock": "0x0", "toBlock": "latest" });
+        let logs: Vec<Log> = world
+            .chain
+            .rpc("eth_getLogs", json!([filter]))
+            .await
+            .unwrap();
+        let mut arrivals = Self::default();
+        for (index, log) in logs.iter().enumerate() {
+            let house = world.pay_to.into_word();
+            if log.topics[0] != Transfer::SIGNATURE_HASH || log.topics[2] != house {
+                continue;
+            }
+            let value: u64 = U256::from_be_slice(&log.data).to();
+            arrivals.all += value;
+            let before = index.checked_sub(1).map(|before| &logs[before]);
+            if let Some(nonce) = before.and_then(|before| before.nonce_used_by(log)) {
+                let payer = Address::from_word(log.topics[1]);
+                let paid = (payer, value, log.transaction_hash);
+                assert!(arrivals.payments.insert(nonce, paid).is_none());
+            }
+        }
+        arrivals
+    }
+}
+
+impl Log {
+    /// The nonce, if this is the log directly before the transfer that it allowed.
+    fn nonce_used_by(&self, transfer: &Self) -> Option<B256> {
+        let used = self.topics[0] == AuthorizationUsed::SIGNATURE_HASH
+            && self.topics[1] == transfer.topics[1]
+            && self.transaction_hash == transfer.transaction_hash
+            && self.position + U256::ONE == transfer.position;
+        used.then(|| self.topics[2])
+    }
+}
