@@ -204,7 +204,7 @@ impl Look<'_> {
 }
 
 /// Where a receipt's block stands, once it is sure that the block is on the canonical chain.
-async fn inclusion(
+pub(super) async fn inclusion(
     node: &Node,
     horizon: &Horizon,
     receipt: &Receipt,

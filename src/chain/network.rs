@@ -30,8 +30,6 @@ pub struct NetworkSettings {
     /// At least one; asked in this order. May hold credentials.
     pub rpc_urls: Vec<Url>,
     pub confirmations: Confirmations,
-    /// How far below the newest confirmed block reorganizations are looked for.
-    pub reorg_blocks_max: u64,
     pub pay_to: Address,
     pub assets: Vec<Asset>,
     /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
@@ -93,7 +91,6 @@ pub(super) struct Inner {
     pub(super) confirmations: Confirmations,
     pub(super) relayers: Vec<Relayer>,
     pub(super) max_fee_per_gas: u128,
-    reorg_blocks_max: u64,
     low_settlements: u32,
     pay_to: Address,
     assets: Vec<Asset>,
@@ -127,7 +124,6 @@ impl Network {
             confirmations: settings.confirmations,
             relayers,
             max_fee_per_gas: settings.max_fee_per_gas,
-            reorg_blocks_max: settings.reorg_blocks_max,
             low_settlements: settings.low_settlements,
             pay_to: settings.pay_to,
             assets: settings.assets,
@@ -139,12 +135,6 @@ impl Network {
     #[must_use]
     pub fn id(&self) -> NetworkId {
         self.0.id
-    }
-
-    /// How far below the newest confirmed block reorganizations are looked for.
-    #[must_use]
-    pub fn reorg_blocks_max(&self) -> u64 {
-        self.0.reorg_blocks_max
     }
 
     /// Where payments go.

@@ -26,7 +26,6 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         id: NETWORK,
         rpc_urls: vec!["http://127.0.0.1:1".parse().unwrap()],
         confirmations: Confirmations::Blocks(NonZeroU64::MIN),
-        reorg_blocks_max: 64,
         pay_to: Address::repeat_byte(3),
         assets: tokens.iter().map(asset).collect(),
         relayer_keys: vec![Zeroizing::new([0x11; 32])],

@@ -4,15 +4,15 @@
 //! last round needs no look: that the newest block of that round still stands says so of all below it.
 //! Where another block stands, the facts decide what becomes of its payments.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use tokio::task::JoinSet;
 
-use super::{Service, Unavailable, locked, settle::waits};
+use super::{Service, Unavailable, arrivals::terms_of, locked, settle::waits};
 use crate::{
     base::PurchaseId,
     chain::{BlocksLook, Network},
-    payment::{AuthorizationFact, PaymentState, Recheck, recheck},
+    payment::{PaymentState, Recheck, recheck},
     store::{BlockId, MovePayment, Payment, ReversePayment, Reversed},
 };
 
@@ -86,7 +86,7 @@ impl Service {
             .iter()
             .filter(|block| standing.contains(*block))
             .filter(|(number, _)| {
-                number.saturating_add(network.reorg_blocks_max()) < round.look.confirmed.0
+                number.saturating_add(self.reorg_blocks_max(network.id())) < round.look.confirmed.0
             })
             .copied()
             .collect();
@@ -120,7 +120,7 @@ impl Service {
         if found.hashes.iter().flatten().any(|found| *found != hash) {
             metrics::counter!("reorganizations_too_deep_total").increment(1);
             tracing::error!(
-                network = %network.id(), block = number, %hash, reorg_blocks_max = network.reorg_blocks_max(),
+                network = %network.id(), block = number, %hash, reorg_blocks_max = self.reorg_blocks_max(network.id()),
                 "alert: a reorganization went deeper than reorg_blocks_max; payments up to this block are not looked at again: compare the books with the chain"
             );
         }
@@ -165,12 +165,14 @@ impl Service {
         if payment.block != Some(block) {
             return Ok(());
         }
-        let Some(fact) = self.fact_of(network, &payment, block).await? else {
+        let Some(judged) = self.judge(network, &payment, block).await? else {
             return Ok(());
         };
         let (payment_id, from, now) = (id, block.1, self.now());
-        match recheck(fact) {
+        match judged {
             Recheck::Wait => Ok(()),
+            // The word of a node that has not seen the reorganization yet.
+            Recheck::Moved(at) if at.block_hash == from => Ok(()),
             Recheck::Moved(at) => {
                 let moved = MovePayment {
                     payment: payment_id,
@@ -200,23 +202,45 @@ impl Service {
         }
     }
 
-    async fn fact_of(
+    /// `None` when the payment's block stands after all, or nobody can tell.
+    async fn judge(
         &self,
         network: &Network,
         payment: &Payment,
         block: BlockId,
-    ) -> Result<Option<AuthorizationFact>, Unavailable> {
-        let Some(authorization) = &payment.authorization else {
-            return Ok(None);
+    ) -> Result<Option<Recheck>, Unavailable> {
+        let terms = match (&payment.authorization, payment.nonce) {
+            (Some(authorization), _) => Cow::Borrowed(&authorization.terms),
+            (None, Some(nonce)) => Cow::Owned(terms_of(payment, nonce)),
+            (None, None) => return self.judge_by_place(network, payment, block).await,
         };
         let fact = network.fact_after_reorganization(
             payment.asset.token,
-            &authorization.terms,
+            &terms,
             payment.since_block,
             payment.transaction,
             block,
         );
-        Ok(fact.await?)
+        Ok(fact.await?.map(recheck))
+    }
+
+    /// A plain transfer is where its transaction is. That no node knows of it counts only beside one
+    /// that has confirmed another block in its block's place.
+    async fn judge_by_place(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        block: BlockId,
+    ) -> Result<Option<Recheck>, Unavailable> {
+        match self.find_transfer(network, payment).await? {
+            Some(at) if at.confirmed => Ok(Some(Recheck::Moved(at))),
+            Some(_) => Ok(Some(Recheck::Wait)),
+            None => {
+                let look = network.confirmed_blocks(&[block.0]).await?;
+                let replaced = look.hashes.iter().flatten().any(|hash| *hash != block.1);
+                Ok(replaced.then_some(Recheck::Dropped))
+            }
+        }
     }
 }
 

@@ -12,9 +12,10 @@ use crate::{
         keys::{self, Signing},
     },
     auth::SessionKey,
+    base::NetworkId,
     chain::{Asset, Network, NetworkSettings},
     http::HttpLimits,
-    service::{Clock, Parts, Service, Settings},
+    service::{Clock, Parts, Service, Settings, WatchSettings},
     store::{Store, StoreLimits},
     upstream::Upstream,
 };
@@ -75,7 +76,18 @@ fn settings(config: &Config) -> Settings {
         max: config.purchase.max,
         quote_seconds: config.purchase.quote_seconds.unsigned_abs(),
         settle_wait: config.purchase.settle_wait,
+        transfer_policy: config.purchase.transfer_policy.clone(),
+        watch: config.networks.iter().map(watch).collect(),
     }
+}
+
+fn watch(network: &config::Network) -> (NetworkId, WatchSettings) {
+    let settings = WatchSettings {
+        purchase_contract: network.purchase_contract,
+        from_block: network.watch_from_block,
+        reorg_blocks_max: network.reorg_blocks_max,
+    };
+    (network.id, settings)
 }
 
 fn network(config: &config::Network) -> Result<Network, ServeError> {
@@ -85,7 +97,6 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
         confirmations: config.confirmations,
-        reorg_blocks_max: config.reorg_blocks_max,
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
         relayer_keys: relayer_keys.collect::<Result<_, _>>()?,

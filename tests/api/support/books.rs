@@ -55,6 +55,13 @@ impl Books {
         -cash.map(|(_, units)| units).sum::<i64>()
     }
 
+    /// What waits for an operator to say whose it is, in units.
+    pub(crate) fn suspense(&self) -> i64 {
+        let accounts = self.accounts.iter();
+        let suspense = accounts.filter(|(name, _)| name.starts_with("suspense:"));
+        suspense.map(|(_, units)| units).sum()
+    }
+
     pub(crate) fn revenue(&self) -> i64 {
         self.account("revenue")
     }
@@ -234,6 +241,14 @@ pub(crate) async fn replaced(path: &Path) -> Vec<B256> {
     let rows = sqlx::query_scalar("SELECT hash FROM relayer_replaced ORDER BY signed_ms");
     let hashes: Vec<Vec<u8>> = rows.fetch_all(&mut connection).await.unwrap();
     hashes.iter().map(|hash| B256::from_slice(hash)).collect()
+}
+
+/// The next block that the watcher reads; zero before it has begun.
+pub(crate) async fn next_watched(path: &Path) -> u64 {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let query = "SELECT coalesce(max(next_block), 0) FROM watch_cursors";
+    count(&mut connection, query).await.unsigned_abs()
 }
 
 pub(crate) async fn open_relayed(path: &Path) -> i64 {

@@ -45,7 +45,6 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
         confirmations: config.confirmations,
-        reorg_blocks_max: config.reorg_blocks_max,
         pay_to: config.pay_to,
         assets: Vec::new(),
         relayer_keys: Vec::new(),
