@@ -31,6 +31,7 @@ mod rates;
 mod relayers;
 mod reorganizations;
 mod reorganized_calls;
+mod reorganized_transfers;
 mod replay;
 mod signatures;
 mod spend;

@@ -30,6 +30,13 @@ impl Scene {
     }
 
     pub(crate) async fn with(confirmations: u64, edits: &[(&str, &str)]) -> Self {
+        let mut scene = Self::prepare(confirmations, edits).await;
+        scene.house.start().await;
+        scene
+    }
+
+    /// The service does not run yet.
+    pub(crate) async fn prepare(confirmations: u64, edits: &[(&str, &str)]) -> Self {
         let chain = Arc::new(Chain::own().await);
         let line = Proxy::start(&chain).await;
         let depth = format!("confirmations = {confirmations}");
@@ -37,11 +44,10 @@ impl Scene {
             .with(SOON.0, SOON.1)
             .with("confirmations = 1", &depth)
             .with(chain.rpc_url().as_str(), &line.url);
-        let mut house = House::prepare(setup).await;
+        let house = House::prepare(setup).await;
         for (from, to) in edits {
             house.configure(from, &to.replace("TOOLS", &house.tools.url));
         }
-        house.start().await;
         Self {
             house,
             line,
