@@ -133,6 +133,20 @@ CREATE TABLE relayer_replaced (
     FOREIGN KEY (chain_id, relayer, account_nonce) REFERENCES relayer_transactions
 ) WITHOUT ROWID;
 
+-- Payments that a facilitator elsewhere was asked to settle: stored before each request.
+CREATE TABLE facilitator_requests (
+    payment_id   TEXT    NOT NULL PRIMARY KEY REFERENCES payments (id),
+    -- Who was asked last, by host and port.
+    facilitator  TEXT    NOT NULL,
+    requests     INTEGER NOT NULL,
+    requested_ms INTEGER NOT NULL,
+    -- The transaction that was answered last: a hint where to look first, and no more.
+    hint         BLOB,
+    -- The chain would have refused the payment although its time had not run out.
+    would_fail   INTEGER NOT NULL DEFAULT 0,
+    CONSTRAINT facilitator_requests_positive CHECK (requests > 0)
+) WITHOUT ROWID;
+
 -- The tool call that a direct payment pays for.
 CREATE TABLE direct_calls (
     payment_id         TEXT    NOT NULL PRIMARY KEY REFERENCES payments (id),

@@ -11,6 +11,7 @@ mod arrivals;
 mod calls;
 mod direct;
 mod error;
+mod facilitators;
 mod payments;
 mod reversals;
 mod sqlite;
@@ -28,6 +29,7 @@ pub use calls::{
 };
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
+pub use facilitators::{RequestSettlement, SettlementNote, SettlementRequests};
 pub use payments::{
     BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord,
     Payment, PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
@@ -215,6 +217,42 @@ impl Store {
         let answer = self.queue.submit(settlement).await;
         self.payments_changed.notify_waiters();
         answer
+    }
+
+    /// Notes that a facilitator elsewhere is about to be asked to settle a payment, which may then be
+    /// broadcast at any time. False when the payment may not be settled any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nobody may be asked.
+    pub async fn request_settlement(&self, request: RequestSettlement) -> Result<bool, StoreError> {
+        let answer = self.queue.submit(request).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// Adds to what is known of a payment that a facilitator was asked to settle.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn note_settlement(
+        &self,
+        payment: PurchaseId,
+        note: SettlementNote,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .submit(sqlite::facilitators::NoteSettlement { payment, note })
+            .await
+    }
+
+    /// What facilitators elsewhere were asked for a payment; `None` when nobody was.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn settlement_requests(
+        &self,
+        payment: PurchaseId,
+    ) -> Result<Option<SettlementRequests>, StoreError> {
+        sqlite::facilitators::settlement_requests(self.backend.readers(), payment).await
     }
 
     /// Books a confirmed transfer, once. True when this moved money in the books: another may have

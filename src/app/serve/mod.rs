@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use admin::socket_path;
 
 use super::{
+    authorization::AuthorizationError,
     config::{self, Config, ConfigError},
     keys::KeyError,
     telemetry::{self, TelemetryError},
@@ -44,6 +45,8 @@ pub enum ServeError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
     #[error("network {network}: {error}")]
     Network {
         network: String,

@@ -6,6 +6,7 @@
 mod arrivals;
 mod books;
 mod direct;
+pub(super) mod facilitators;
 mod finish;
 mod hold;
 mod housekeeping;

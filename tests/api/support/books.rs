@@ -258,6 +258,14 @@ pub(crate) async fn open_relayed(path: &Path) -> i64 {
     count(&mut connection, query).await
 }
 
+/// Payments of which it is noted that the chain would refuse them.
+pub(crate) async fn would_fail(path: &Path) -> i64 {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let query = "SELECT count(*) FROM facilitator_requests WHERE would_fail";
+    count(&mut connection, query).await
+}
+
 fn show(row: &SqliteRow) -> String {
     let name = row
         .try_get::<String, _>(0)
