@@ -87,6 +87,36 @@ fn what_was_in_suspense_is_taken_back_from_there_and_comes_back_there() {
 }
 
 #[test]
+fn what_was_moved_out_of_suspense_is_its_new_owners_when_it_comes_again() {
+    run(async {
+        let scene = Scene::with(1, &[SUSPEND]).await;
+        let (paid, owner) = (before(&scene).await, Wallet::random());
+        transfer(&scene, &paid).await;
+        until_cash(&scene, 1_000_000).await;
+        let config = scene.house.config_path().display().to_string();
+        let list = ["admin", "suspense", "list", "--json", "--config", &config];
+        let listed = scene.house.run(&list).await.expect(0);
+        let id = listed.json["suspense"][0]["payment"].as_str().unwrap();
+        let to = owner.name();
+        let moved = ["admin", "suspense", "move", id, "--to", &to];
+        let moved = [&moved[..], &["--config", &config]].concat();
+        scene.house.run(&moved).await.expect(0);
+        scene.spend(&owner, 1).await;
+
+        scene.undo(&paid).await;
+        scene.show().await;
+        until_cash(&scene, 0).await;
+        let books = scene.house.books().await;
+        assert_eq!((books.units(&owner), books.lost()), (0, 50_000));
+        transfer(&scene, &paid).await;
+        scene.mine(2).await;
+        let books = scene.books().await;
+        assert_eq!((books.units(&owner), books.lost()), (950_000, 0));
+        assert_eq!(books.suspense(), 0);
+    });
+}
+
+#[test]
 fn a_transfer_in_another_block_is_followed_and_nothing_is_posted() {
     run(async {
         let scene = Scene::with(1, &[CREDIT]).await;
