@@ -34,6 +34,8 @@ CREATE TABLE payments (
     booked           TEXT,
     -- Its block is deeper than any reorganization that is looked for.
     final            INTEGER NOT NULL DEFAULT 0,
+    -- How often the chain dropped it after it had counted.
+    reversals        INTEGER NOT NULL DEFAULT 0,
     -- Why it was given up, in x402's words.
     reason           TEXT,
     created_ms       INTEGER NOT NULL,
@@ -56,10 +58,14 @@ CREATE TABLE payments (
 CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
 CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
 CREATE INDEX payments_suspense ON payments (created_ms, id) WHERE booked = 'suspense';
+-- Whose blocks are still compared with the chain's.
+CREATE INDEX payments_not_final ON payments (chain_id, block, block_hash)
+WHERE final = 0 AND state IN ('credited', 'confirmed');
+CREATE INDEX payments_final ON payments (chain_id, block) WHERE final = 1;
 CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
--- One unsettled direct call a payer.
+-- One unsettled direct call a payer; what the chain dropped may come on top.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
-WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
+WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed') AND reversals = 0;
 
 CREATE TRIGGER payments_never_go BEFORE DELETE ON payments BEGIN
     SELECT RAISE(ABORT, 'payments are never deleted');
@@ -216,3 +222,18 @@ CREATE TABLE signing_keys (
     id         TEXT    NOT NULL,
     created_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What an operator did by hand, and why.
+CREATE TABLE admin_actions (
+    id         INTEGER PRIMARY KEY,
+    verb       TEXT    NOT NULL,
+    arguments  TEXT    NOT NULL,
+    note       TEXT,
+    created_ms INTEGER NOT NULL
+);
+CREATE TRIGGER admin_actions_never_change BEFORE UPDATE ON admin_actions BEGIN
+    SELECT RAISE(ABORT, 'admin actions are never changed');
+END;
+CREATE TRIGGER admin_actions_never_go BEFORE DELETE ON admin_actions BEGIN
+    SELECT RAISE(ABORT, 'admin actions are never deleted');
+END;

@@ -12,6 +12,7 @@ mod account;
 mod arrival;
 mod bindings;
 mod broadcast;
+mod canonical;
 mod contract;
 mod error;
 mod exchange;
@@ -36,6 +37,7 @@ pub mod devnet;
 pub use account::{Account, Estimate, ExecuteError, Executed};
 pub use arrival::{Arrival, ArrivalKind, Arrivals, Recipients};
 pub use broadcast::{Broadcast, Rejection};
+pub use canonical::BlocksLook;
 pub use contract::{CodeFound, Contract, DEPLOYMENT_PROXY, OwnerCall, Ownership};
 pub use error::{ChainError, RpcRefusal};
 pub use facilitator::{

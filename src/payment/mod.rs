@@ -10,6 +10,7 @@ mod confirmations;
 mod fact;
 mod key;
 mod policy;
+mod recheck;
 mod state;
 mod step;
 
@@ -19,5 +20,6 @@ pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
 pub use policy::{Disposal, PlainTransfers, TransferPolicy};
+pub use recheck::{Recheck, recheck};
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

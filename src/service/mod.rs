@@ -5,8 +5,9 @@
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `claim`, `direct_call`
 //! (pay call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (the
 //! relayers' transactions), `relayers` (who signs them), `watch` (what arrives unasked) and `arrivals`
-//! (whose it is), `recover` (what a start and the workers do). Speaks no HTTP and no SQL: it asks the
-//! floor below, decides with the pure floors, and answers in values that `http` phrases.
+//! (whose it is), `recheck` (what reorganizations undo), `recover` (what a start and the workers do).
+//! Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and answers in
+//! values that `http` phrases.
 
 mod arrivals;
 mod balance;
@@ -19,6 +20,7 @@ mod direct_call;
 mod facilitate;
 mod payment_check;
 mod quote;
+mod recheck;
 mod recover;
 mod relay;
 mod relayers;
@@ -115,6 +117,8 @@ struct Inner {
     wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    /// Which blocks stood when they were looked at last.
+    rechecked: Mutex<HashMap<NetworkId, recheck::Rechecked>>,
     /// How many blocks each network's node gives at once, as far as is known.
     spans: Mutex<HashMap<NetworkId, u64>>,
     /// Transactions whose arrivals are booked, by their block.
@@ -138,6 +142,7 @@ impl Service {
             asking: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
+            rechecked: Mutex::default(),
             spans: Mutex::default(),
             handled: Mutex::new(LruCache::new(HANDLED_MAX)),
             gas: Mutex::default(),

@@ -13,6 +13,7 @@ mod direct;
 mod error;
 mod facilitators;
 mod payments;
+mod reversals;
 mod sqlite;
 mod suspense;
 mod writer;
@@ -34,7 +35,8 @@ pub use payments::{
     Payment, PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
-pub use suspense::InSuspense;
+pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
+pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSuspense};
 
 use crate::{
     base::{AgentAddress, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
@@ -529,6 +531,78 @@ impl Store {
         sqlite::reads::is_barred(self.backend.readers(), payer).await
     }
 
+    // Reorganizations -------------------------------------------------------------------------
+
+    /// Blocks that payments of a network still depend on, in order: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn blocks_depended_on(
+        &self,
+        chain_id: u64,
+        after: Option<BlockId>,
+        limit: u32,
+    ) -> Result<Vec<BlockId>, StoreError> {
+        sqlite::reversals::blocks(self.backend.readers(), chain_id, after, limit).await
+    }
+
+    /// Payments that depend on a block, in no order: at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payments_in_block(
+        &self,
+        chain_id: u64,
+        block: BlockId,
+        limit: u32,
+    ) -> Result<Vec<PurchaseId>, StoreError> {
+        sqlite::reversals::payments_in(self.backend.readers(), chain_id, block, limit).await
+    }
+
+    /// The newest block that credited payments of a network are in and do not depend on any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn newest_final_block(&self, chain_id: u64) -> Result<Option<BlockId>, StoreError> {
+        sqlite::reversals::newest_final_block(self.backend.readers(), chain_id).await
+    }
+
+    /// Credited payments in these blocks do not depend on them any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn finish_blocks(
+        &self,
+        chain_id: u64,
+        blocks: Vec<BlockId>,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .submit(sqlite::reversals::FinishBlocks { chain_id, blocks })
+            .await
+    }
+
+    /// Notes that a payment is in another block. Nothing is posted. False when it moved on meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn move_payment(&self, moved: MovePayment) -> Result<bool, StoreError> {
+        self.queue.submit(moved).await
+    }
+
+    /// Takes back all that a payment became in the books, and lets it wait for its transfer again.
+    /// `None` when it moved on meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is taken back.
+    pub async fn reverse_payment(
+        &self,
+        reverse: ReversePayment,
+    ) -> Result<Option<Reversed>, StoreError> {
+        let answer = self.queue.submit(reverse).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
     // Suspense --------------------------------------------------------------------------------
 
     /// What is in suspense, the oldest first: at most `limit` after the payment `after`.
@@ -541,6 +615,29 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<InSuspense>, StoreError> {
         sqlite::suspense::list(self.backend.readers(), after, limit).await
+    }
+
+    /// Gives a transfer in suspense to a wallet, once, and records it.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is moved.
+    pub async fn move_suspense(
+        &self,
+        moved: MoveSuspense,
+    ) -> Result<Result<MovedSuspense, MoveRefusal>, StoreError> {
+        self.queue.submit(moved).await
+    }
+
+    /// What operators did, the newest first: at most `limit` before the action `before`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn admin_actions(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AdminAction>, StoreError> {
+        sqlite::suspense::actions(self.backend.readers(), before, limit).await
     }
 
     // Start-up --------------------------------------------------------------------------------

@@ -178,6 +178,7 @@ impl Running {
         let stop = CancellationToken::new();
         let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
+            tokio::spawn(worker::rechecker(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
             tokio::spawn(worker::gas_watcher(service.clone(), stop.clone())),
         ];

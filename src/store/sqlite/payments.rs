@@ -8,7 +8,7 @@ use super::{
         StoreLimits, writer::Command,
     },
     books::{self, NewGrant},
-    reads, rows,
+    reads, reversals, rows,
 };
 use crate::{
     base::{AgentAddress, PurchaseId, Timestamp},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Purchased credits are spent after promotions that were given a lower number.
-const PURCHASE_PRIORITY: i64 = 100;
+pub(super) const PURCHASE_PRIORITY: i64 = 100;
 
 /// Payments of one payer that may be open at once: each may cost the relayer its gas, and only the
 /// first of them is sure to be covered.
@@ -200,6 +200,14 @@ impl Command for CreditPayment {
     }
 }
 
+/// Which grants the credits of a payment belong to.
+pub(super) const fn source(way: PaymentWay) -> GrantSource {
+    match way {
+        PaymentWay::Purchase | PaymentWay::Direct => GrantSource::X402,
+        PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => GrantSource::OnChain,
+    }
+}
+
 /// The payment becomes credits of its wallet, or waits in suspense for an operator to say whose it is.
 /// What is worth less than a unit is on record only.
 pub(super) async fn to_its_account(
@@ -243,14 +251,15 @@ pub(super) async fn to_wallet(
     payment: &Payment,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let amount = reversals::recover_loss(transaction, payment, now).await?;
+    if !amount.is_positive() {
+        return Ok(());
+    }
     let grant = NewGrant {
         wallet: payment.wallet,
         from: Account::Cash(payment.asset),
-        amount: payment.credits,
-        source: match payment.way {
-            PaymentWay::Purchase | PaymentWay::Direct => GrantSource::X402,
-            PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => GrantSource::OnChain,
-        },
+        amount,
+        source: source(payment.way),
         reason: PostingReason::Purchase,
         priority: PURCHASE_PRIORITY,
         expires_at: None,
@@ -266,14 +275,13 @@ pub(super) async fn to_revenue(
     payment: &Payment,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let amount = reversals::recover_loss(transaction, payment, now).await?;
+    if !amount.is_positive() {
+        return Ok(());
+    }
     let cash = Account::Cash(payment.asset);
-    let posting = Posting::new(
-        cash,
-        Account::Revenue,
-        payment.credits,
-        PostingReason::DirectCall,
-    )
-    .map_err(|_| StoreError::Corrupt("credits_units"))?;
+    let posting = Posting::new(cash, Account::Revenue, amount, PostingReason::DirectCall)
+        .map_err(|_| StoreError::Corrupt("credits_units"))?;
     books::post(transaction, &posting, &payment.id.to_string(), now).await
 }
 

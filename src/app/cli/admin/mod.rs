@@ -2,6 +2,7 @@
 
 mod deploy;
 mod door;
+mod log;
 mod place;
 mod suspense;
 
@@ -20,6 +21,8 @@ pub(super) struct Args {
 enum Verb {
     /// What arrived and is nobody's yet
     Suspense(suspense::Args),
+    /// What operators did by hand, the newest first
+    Log(log::Args),
     /// Deploy the contracts, at the same address on every chain
     Deploy(deploy::Args),
 }
@@ -27,6 +30,7 @@ enum Verb {
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {
     match &args.verb {
         Verb::Suspense(args) => suspense::run(args).await,
+        Verb::Log(args) => log::run(args).await,
         Verb::Deploy(args) => deploy::run(args).await,
     }
 }
