@@ -30,6 +30,7 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         assets: tokens.iter().map(asset).collect(),
         relayer_keys: vec![Zeroizing::new([0x11; 32])],
         low_settlements: 0,
+        float_key: None,
         max_fee_per_gas: 100,
     })
     .unwrap()

@@ -9,6 +9,7 @@ mod booking;
 mod confirmations;
 mod fact;
 mod key;
+mod refund;
 mod state;
 mod step;
 
@@ -17,5 +18,8 @@ pub use booking::{Booked, Booking, DirectStage, PaymentWay, booking};
 pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
+pub use refund::{
+    RefundFact, RefundState, RefundStep, VoidReason, next_refund_step, refund_amount,
+};
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

@@ -17,6 +17,7 @@ mod direct_call;
 mod payment_check;
 mod quote;
 mod recover;
+mod refund;
 mod relay;
 mod relayers;
 mod run;
@@ -46,12 +47,13 @@ pub use direct_call::{DirectAnswer, DirectError, DirectRequest, PaidCall};
 pub use payment_check::{PaymentProblem, Reason};
 pub use quote::QuoteError;
 pub use recover::StartError;
+pub use refund::RefundError;
 pub use session::{OpenSession, SessionProblem};
 pub use unavailable::Unavailable;
 
 use crate::{
     auth::{Form, SessionKey},
-    base::{Credits, NetworkId, PurchaseId, Timestamp},
+    base::{Credits, NetworkId, PurchaseId, RefundId, Timestamp},
     chain::Network,
     store::Store,
     upstream::{Catalogue, Upstream},
@@ -72,6 +74,8 @@ pub struct Settings {
     pub max: Credits,
     pub quote_seconds: u64,
     pub settle_wait: Duration,
+    /// What may be refunded on a network in 24 hours; none where refunds are off.
+    pub refund_caps: HashMap<NetworkId, Credits>,
 }
 
 /// What the verbs work with.
@@ -101,6 +105,7 @@ struct Inner {
     wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    refunds_reconciled: Mutex<Option<RefundId>>,
     /// What the relayers held when it was last asked for.
     gas: Mutex<HashMap<(NetworkId, Address), relayers::Gas>>,
     /// Counts settlements, so that relayers take turns.
@@ -119,6 +124,7 @@ impl Service {
             driven: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
+            refunds_reconciled: Mutex::default(),
             gas: Mutex::default(),
             turn: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

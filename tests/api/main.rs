@@ -27,6 +27,7 @@ mod payments;
 mod prices;
 mod purchase;
 mod rates;
+mod refunds;
 mod relayers;
 mod replay;
 mod signatures;

@@ -11,6 +11,7 @@ mod overrides;
 mod problems;
 mod raw;
 mod read;
+mod refunds;
 mod server;
 mod tool;
 
@@ -20,6 +21,7 @@ pub use domain::{Config, Limits, PlainTransfers, Purchase, Session};
 pub use key_file::KeyFile;
 pub use network::{Asset, Network};
 pub use problems::{ConfigError, Problem};
+pub use refunds::Refunds;
 pub use server::Server;
 
 use problems::Problems;

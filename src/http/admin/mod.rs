@@ -3,6 +3,7 @@
 //! Speaks JSON like the rest of `http`, and answers problems. A request names the database that it is
 //! meant for, so that the configuration of one service never moves the money of another.
 
+mod refund;
 mod suspense;
 
 use axum::{
@@ -11,7 +12,7 @@ use axum::{
     http::{HeaderName, StatusCode},
     middleware::{self, Next},
     response::Response,
-    routing::get,
+    routing::{get, post},
 };
 
 use super::{layers, problem::Problem};
@@ -27,6 +28,7 @@ const BODY_BYTES_MAX: usize = 64 * 1_024;
 pub fn admin_router(service: Service, database: &str) -> Router {
     let router = Router::new()
         .route("/suspense", get(suspense::list))
+        .route("/refunds", post(refund::refund))
         .with_state(service)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(

@@ -10,6 +10,7 @@ mod hold;
 mod housekeeping;
 mod payments;
 pub(super) mod reads;
+pub(super) mod refunds;
 mod rows;
 mod settlements;
 mod start;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Purchased credits are spent after promotions that were given a lower number.
-const PURCHASE_PRIORITY: i64 = 100;
+pub(super) const PURCHASE_PRIORITY: i64 = 100;
 
 /// Payments of one payer that may be open at once: each may cost the relayer its gas, and only the
 /// first of them is sure to be covered.
@@ -200,6 +200,14 @@ impl Command for CreditPayment {
     }
 }
 
+/// Which grants the credits of a payment belong to.
+pub(super) const fn source(way: PaymentWay) -> GrantSource {
+    match way {
+        PaymentWay::Purchase | PaymentWay::Direct => GrantSource::X402,
+        PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => GrantSource::OnChain,
+    }
+}
+
 /// The payment becomes credits of its wallet.
 pub(super) async fn to_wallet(
     transaction: &mut SqliteConnection,
@@ -210,7 +218,7 @@ pub(super) async fn to_wallet(
         wallet: payment.wallet,
         from: Account::Cash(payment.asset),
         amount: payment.credits,
-        source: GrantSource::X402,
+        source: source(payment.way),
         reason: PostingReason::Purchase,
         priority: PURCHASE_PRIORITY,
         expires_at: None,

@@ -51,6 +51,11 @@ impl Books {
         -cash.map(|(_, units)| units).sum::<i64>()
     }
 
+    /// What is on its way back to payers, in units.
+    pub(crate) fn refunds(&self) -> i64 {
+        self.accounts.get("refunds").copied().unwrap_or_default()
+    }
+
     pub(crate) fn revenue(&self) -> i64 {
         self.accounts.get("revenue").copied().unwrap_or_default()
     }
@@ -73,7 +78,7 @@ impl Books {
 }
 
 /// Each selects what must not be: a row is a broken rule.
-const RULES: [(&str, &str); 9] = [
+const RULES: [(&str, &str); 11] = [
     (
         "all accounts together are zero",
         "SELECT sum(balance_units) FROM accounts HAVING sum(balance_units) <> 0",
@@ -117,9 +122,25 @@ const RULES: [(&str, &str); 9] = [
     (
         "a credited payment is posted once, and no other is",
         "SELECT id, state FROM payments WHERE (state = 'credited') <>
-           (SELECT count(*) FROM postings WHERE reference = payments.id)
+           (SELECT count(*) FROM postings WHERE reference = payments.id AND reason NOT LIKE 'refund%')
          OR (state = 'credited' AND credits_units <>
-           (SELECT sum(amount_units) FROM postings WHERE reference = payments.id))",
+           (SELECT sum(amount_units) FROM postings
+            WHERE reference = payments.id AND reason NOT LIKE 'refund%'))",
+    ),
+    (
+        "a refund is taken back once, and then paid or given back",
+        "SELECT payment_id, sum(units) FROM refunds GROUP BY payment_id
+         HAVING sum(units) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
+                               WHERE reference = payment_id AND reason = 'refund')
+         OR sum(iif(state = 'paid', units, 0)) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
+                               WHERE reference = payment_id AND reason = 'refund_paid')
+         OR sum(iif(state = 'void', units, 0)) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
+                               WHERE reference = payment_id AND reason = 'refund_void')",
+    ),
+    (
+        "what is on its way back is in its account",
+        "SELECT name, balance_units FROM accounts WHERE name = 'refunds' AND balance_units <>
+           (SELECT coalesce(sum(units), 0) FROM refunds WHERE state IN ('held', 'broadcast'))",
     ),
     (
         "no wallet is below zero",
@@ -193,6 +214,14 @@ pub(crate) async fn replaced(path: &Path) -> Vec<B256> {
     let rows = sqlx::query_scalar("SELECT hash FROM relayer_replaced ORDER BY signed_ms");
     let hashes: Vec<Vec<u8>> = rows.fetch_all(&mut connection).await.unwrap();
     hashes.iter().map(|hash| B256::from_slice(hash)).collect()
+}
+
+/// The ids of all payments, the oldest first.
+pub(crate) async fn payments(path: &Path) -> Vec<String> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query_scalar("SELECT id FROM payments ORDER BY created_ms");
+    rows.fetch_all(&mut connection).await.unwrap()
 }
 
 pub(crate) async fn open_relayed(path: &Path) -> i64 {

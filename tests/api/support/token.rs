@@ -13,6 +13,9 @@ use super::{Chain, Payment, Wallet, until};
 sol! {
     interface Token {
         function transfer(address to, uint256 value) external returns (bool);
+        function blacklist(address account) external;
+        function unBlacklist(address account) external;
+        function blacklister() external view returns (address);
         function cancelAuthorization(
             address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s
         ) external;
@@ -136,10 +139,31 @@ impl Chain {
         self.send(terms.to, &call).await
     }
 
+    /// Circle forbids an account to receive or send, or allows it again.
+    pub(crate) async fn blacklist(&self, account: Address, on: bool) -> B256 {
+        let call =
+            json!({ "to": USDC, "data": Bytes::from(Token::blacklisterCall {}.abi_encode()) });
+        let blacklister: Bytes = self.rpc("eth_call", json!([call, "latest"])).await.unwrap();
+        let blacklister = Address::from_slice(&blacklister[12..]);
+        if on {
+            self.send(blacklister, &Token::blacklistCall { account })
+                .await
+        } else {
+            self.send(blacklister, &Token::unBlacklistCall { account })
+                .await
+        }
+    }
+
     /// A wallet moves USDC by a plain transfer.
     pub(crate) async fn move_away(&self, from: &Wallet, base_units: U256) -> B256 {
+        self.transfer(from, Wallet::random().address(), base_units)
+            .await
+    }
+
+    /// A wallet moves USDC to whom it likes.
+    pub(crate) async fn transfer(&self, from: &Wallet, to: Address, base_units: U256) -> B256 {
         let call = Token::transferCall {
-            to: Wallet::random().address(),
+            to,
             value: base_units,
         };
         self.fund_gas(from.address()).await.unwrap();
