@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { forge } from "./forge.mjs";
 
 const CONTRACTS = ["CheckpointAnchor", "CreditsPurchase"];
-const FIXTURES = ["WalletFactory"];
+const FIXTURES = ["MisbehavingToken", "WalletFactory"];
 
 const target = resolve(process.argv[2] ?? "artifacts");
 const scratch = mkdtempSync(join(tmpdir(), "counterfoil-contracts-"));

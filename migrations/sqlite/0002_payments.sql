@@ -9,7 +9,8 @@ CREATE TABLE payments (
     pay_to           BLOB    NOT NULL,
     -- Base units of the token: up to 256 bits, so text.
     amount           TEXT    NOT NULL,
-    -- The signed authorization; NULL for a transfer that its payer sent without one.
+    -- The signed authorization; NULL for a transfer that its payer sent without one. A transfer that was
+    -- found on the chain has the nonce alone, if it was made under an authorization.
     valid_after      INTEGER,
     valid_before     INTEGER,
     nonce            BLOB,
@@ -27,6 +28,8 @@ CREATE TABLE payments (
     block_hash       BLOB,
     -- The transfer's position among its transaction's logs, where no authorization names it.
     log_position     INTEGER,
+    -- Its money is for suspense, since nobody can be told to have sent it.
+    unattributed     INTEGER NOT NULL DEFAULT 0,
     -- Where a credited payment's money went in the books.
     booked           TEXT,
     -- Its block is deeper than any reorganization that is looked for.
@@ -37,7 +40,7 @@ CREATE TABLE payments (
     updated_ms       INTEGER NOT NULL,
     CONSTRAINT payments_way_known CHECK (way IN ('purchase', 'direct', 'claim', 'event', 'transfer')),
     CONSTRAINT payments_signed_whole CHECK (
-        (signature IS NULL) = (nonce IS NULL)
+        (signature IS NULL OR nonce IS NOT NULL)
         AND (signature IS NULL) = (valid_after IS NULL)
         AND (signature IS NULL) = (valid_before IS NULL)
     ),
@@ -214,6 +217,32 @@ CREATE TABLE pay_to_addresses (
     address    BLOB    NOT NULL,
     created_ms INTEGER NOT NULL,
     PRIMARY KEY (chain_id, address)
+) WITHOUT ROWID;
+
+-- Contracts that ever sold credits on a network: what they pass on counts through their events alone.
+CREATE TABLE purchase_contracts (
+    chain_id   INTEGER NOT NULL,
+    address    BLOB    NOT NULL,
+    created_ms INTEGER NOT NULL,
+    PRIMARY KEY (chain_id, address)
+) WITHOUT ROWID;
+
+-- How far each network was watched.
+CREATE TABLE watch_cursors (
+    chain_id    INTEGER NOT NULL PRIMARY KEY,
+    -- Nothing before it is ever read.
+    first_block INTEGER NOT NULL,
+    -- The next block to be read.
+    next_block  INTEGER NOT NULL,
+    CONSTRAINT watch_cursors_forward CHECK (first_block <= next_block)
+) WITHOUT ROWID;
+
+-- Blocks that were watched, by which a reorganization is noticed.
+CREATE TABLE watched_blocks (
+    chain_id INTEGER NOT NULL,
+    number   INTEGER NOT NULL,
+    hash     BLOB    NOT NULL,
+    PRIMARY KEY (chain_id, number)
 ) WITHOUT ROWID;
 
 -- The ids of the keys that this database was written with.

@@ -44,3 +44,16 @@ sol! {
         ) external;
     }
 }
+
+sol! {
+    /// `contracts/src/CreditsPurchase.sol`, as far as it is read.
+    interface CreditsPurchase {
+        event CreditsPurchased(
+            bytes32 indexed purchaseId,
+            address indexed agent,
+            address indexed payer,
+            address token,
+            uint256 amount
+        );
+    }
+}

@@ -5,9 +5,11 @@
 //! never know of purchases, credits or databases: it reports what the chain says, and sends the bytes
 //! it is given.
 //!
-//! Begin with `facts.rs`, which judges by `verdict.rs`.
+//! Begin with `facts.rs`, which judges an authorization by `verdict.rs`, and `watch.rs`, which judges
+//! what arrives by `arrival.rs`.
 
 mod account;
+mod arrival;
 mod bindings;
 mod broadcast;
 mod contract;
@@ -26,10 +28,12 @@ mod testing;
 mod token;
 mod verdict;
 mod wallet;
+mod watch;
 
 pub mod devnet;
 
 pub use account::{Account, Estimate, ExecuteError, Executed};
+pub use arrival::{Arrival, ArrivalKind, Arrivals, Recipients};
 pub use broadcast::{Broadcast, Rejection};
 pub use contract::{CodeFound, Contract, DEPLOYMENT_PROXY, OwnerCall, Ownership};
 pub use error::{ChainError, RpcRefusal};
@@ -38,5 +42,7 @@ pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
 pub use refund::RefundTransfer;
 pub use relayer::{GasFunds, Relayer, SignedTransaction, StoredTransaction, cost_gwei};
+pub use search::SPAN_BLOCKS_MAX;
 pub use settlement::{Call, SETTLEMENT_GAS_MAX, SETTLEMENT_GAS_TYPICAL, is_signed_by_key};
 pub use token::{DomainError, SimulationError};
+pub use watch::{BlockMark, BlockRange, Followed, Position, Receiving, TransactionLook};

@@ -17,7 +17,7 @@ use crate::payment::Authorization;
 pub(super) const LOOKBACK_BLOCKS: u64 = 50_000;
 
 /// Asked for in one request at first; many nodes refuse more.
-const SPAN_BLOCKS_MAX: u64 = 10_000;
+pub const SPAN_BLOCKS_MAX: u64 = 10_000;
 
 /// Requests in one search. At a node that gives 500 blocks a request, this is 32,000 blocks.
 const REQUESTS_MAX: usize = 64;
@@ -58,10 +58,15 @@ impl Window {
     /// Asks for less; `false` when one block was too much already.
     fn shrink(&mut self) -> bool {
         let (first, last) = self.range();
-        let asked = last.saturating_sub(first) + 1;
-        self.span = (asked / 4).max(1);
-        asked > 1
+        let less = narrower(last.saturating_sub(first) + 1);
+        self.span = less.unwrap_or(1);
+        less.is_some()
     }
+}
+
+/// How many blocks to ask for where so many were too much; `None` where one was.
+pub(super) fn narrower(asked: u64) -> Option<u64> {
+    (asked > 1).then_some((asked / 4).max(1))
 }
 
 impl Node {
@@ -148,7 +153,7 @@ const ASKED_TOO_MUCH: [&str; 12] = [
 /// Refusals that are worded alike and have another cause.
 const NOT_TOO_MUCH: [&str; 2] = ["invalid block range", "rate limit"];
 
-fn asked_too_much(refusal: &RpcRefusal) -> bool {
+pub(super) fn asked_too_much(refusal: &RpcRefusal) -> bool {
     let message = refusal.message.to_ascii_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| message.contains(phrase));
     let limited = message.contains("limited to") && message.contains("range");

@@ -55,7 +55,13 @@ pub enum Booking {
 /// `identified` says that its payer can come back for a stored output.
 #[must_use]
 pub fn booking(stage: Option<DirectStage>, before: PaymentState, identified: bool) -> Booking {
-    let given_up = before == PaymentState::Refused;
+    let given_up = match before {
+        PaymentState::Refused | PaymentState::Failed | PaymentState::Expired => true,
+        PaymentState::Authorized
+        | PaymentState::Broadcast
+        | PaymentState::Confirmed
+        | PaymentState::Credited => false,
+    };
     match stage {
         Some(DirectStage::Done) if !given_up || identified => Booking::Revenue,
         Some(DirectStage::Waiting | DirectStage::Running) if !given_up => Booking::Undecided,
@@ -151,7 +157,7 @@ mod tests {
     fn what_is_not_delivered_is_not_kept() {
         use Booking::{Credits, Revenue, Undecided};
         use DirectStage::{Abandoned, Done, Failed, Running, TimedOut, Waiting};
-        use PaymentState::{Broadcast, Refused};
+        use PaymentState::{Broadcast, Expired, Refused};
         for (stage, before, identified, expected) in [
             (None, Broadcast, false, Credits),
             (None, Refused, false, Credits),
@@ -161,6 +167,9 @@ mod tests {
             (Some(Done), Broadcast, true, Revenue),
             (Some(Done), Refused, true, Revenue),
             (Some(Done), Refused, false, Credits),
+            (Some(Done), PaymentState::Failed, false, Credits),
+            (Some(Done), Expired, false, Credits),
+            (Some(Running), Expired, true, Credits),
             (Some(Waiting), Refused, true, Credits),
             (Some(Failed), Refused, true, Credits),
             (Some(TimedOut), Refused, false, Credits),

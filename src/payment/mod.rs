@@ -9,6 +9,7 @@ mod booking;
 mod confirmations;
 mod fact;
 mod key;
+mod policy;
 mod refund;
 mod state;
 mod step;
@@ -18,6 +19,7 @@ pub use booking::{Booked, Booking, DirectStage, PaymentWay, booking};
 pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
+pub use policy::{Disposal, PlainTransfers, TransferPolicy};
 pub use refund::{
     RefundFact, RefundState, RefundStep, VoidReason, next_refund_step, refund_amount,
 };

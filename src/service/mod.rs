@@ -4,10 +4,11 @@
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
 //! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
 //! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `relayers`
-//! (who signs them), `recover` (what a start and the workers
-//! do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
+//! (who signs them), `watch` (what arrives unasked) and `arrivals` (whose it is), `recover` (what a
+//! start and the workers do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
 //! answers in values that `http` phrases.
 
+mod arrivals;
 mod balance;
 mod buy;
 mod call;
@@ -25,6 +26,7 @@ mod session;
 mod settle;
 mod suspense;
 mod unavailable;
+mod watch;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -34,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use lru::LruCache;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -50,17 +52,22 @@ pub use recover::StartError;
 pub use refund::RefundError;
 pub use session::{OpenSession, SessionProblem};
 pub use unavailable::Unavailable;
+pub use watch::{WatchRound, WatchSettings};
 
 use crate::{
     auth::{Form, SessionKey},
     base::{Credits, NetworkId, PurchaseId, RefundId, Timestamp},
-    chain::Network,
+    chain::{Network, Recipients},
+    payment::TransferPolicy,
     store::Store,
     upstream::{Catalogue, Upstream},
 };
 
 /// Sessions whose form of canonical JSON is remembered.
 const FORMS_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("is not zero");
+
+/// Transactions that are remembered as booked.
+const HANDLED_MAX: NonZeroUsize = NonZeroUsize::new(10_000).expect("is not zero");
 
 /// What the operator decided, as far as the verbs need it.
 #[derive(Clone, Debug)]
@@ -76,6 +83,8 @@ pub struct Settings {
     pub settle_wait: Duration,
     /// What may be refunded on a network in 24 hours; none where refunds are off.
     pub refund_caps: HashMap<NetworkId, Credits>,
+    pub transfer_policy: TransferPolicy,
+    pub watch: HashMap<NetworkId, WatchSettings>,
 }
 
 /// What the verbs work with.
@@ -95,8 +104,8 @@ pub struct Service(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    /// Addresses that are or were a payTo, by network; filled when the service starts.
-    pay_tos: Mutex<HashMap<NetworkId, HashSet<Address>>>,
+    /// Addresses that are or were a payTo or a purchase contract; filled when the service starts.
+    recipients: Mutex<HashMap<NetworkId, Arc<Recipients>>>,
     /// The form in which a session signed last.
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
@@ -106,6 +115,10 @@ struct Inner {
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     refunds_reconciled: Mutex<Option<RefundId>>,
+    /// How many blocks each network's node gives at once, as far as is known.
+    spans: Mutex<HashMap<NetworkId, u64>>,
+    /// Transactions whose arrivals are booked, by their block.
+    handled: Mutex<LruCache<(NetworkId, B256, B256), ()>>,
     /// What the relayers held when it was last asked for.
     gas: Mutex<HashMap<(NetworkId, Address), relayers::Gas>>,
     /// Counts settlements, so that relayers take turns.
@@ -119,12 +132,14 @@ impl Service {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Inner {
             parts,
-            pay_tos: Mutex::default(),
+            recipients: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
             refunds_reconciled: Mutex::default(),
+            spans: Mutex::default(),
+            handled: Mutex::new(LruCache::new(HANDLED_MAX)),
             gas: Mutex::default(),
             turn: AtomicUsize::new(0),
             tasks: TaskTracker::new(),

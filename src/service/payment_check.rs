@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use tokio::{sync::SemaphorePermit, time::sleep};
 
-use super::{Service, Unavailable, locked, quote::Offer};
+use super::{Service, Unavailable, quote::Offer};
 use crate::{
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
     chain::{Asset, Network, SimulationError, is_signed_by_key},
@@ -46,6 +46,7 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    TransactionVanished,
 }
 
 /// Why a payment is not taken.
@@ -220,9 +221,7 @@ impl Service {
     }
 
     pub(super) fn is_pay_to(&self, network: NetworkId, address: Address) -> bool {
-        locked(&self.0.pay_tos)
-            .get(&network)
-            .is_some_and(|known| known.contains(&address))
+        self.recipients(network).pay_tos.contains(&address)
     }
 
     /// Whether an authorization that was unused can be settled. One that was used up
@@ -355,6 +354,7 @@ impl Reason {
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
             Self::PayerBarred => "payer_barred",
+            Self::TransactionVanished => "transaction_vanished",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a start does before the first request, and the workers ever after.
 
+use std::sync::Arc;
+
 use alloy::primitives::B256;
 use thiserror::Error;
 use tokio::task::JoinSet;
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     base::{AgentAddress, NetworkId, PurchaseId},
-    chain::{Asset, ChainError, DomainError, Network},
+    chain::{Asset, ChainError, DomainError, Network, Recipients},
 };
 
 /// Payments and transactions that one round of the reconciler takes.
@@ -58,14 +60,14 @@ impl Service {
         self.pin_session_key().await?;
         self.keep_price_list().await?;
         for network in self.networks() {
-            let chain_id = network.id().chain_id();
-            let pay_to = AgentAddress::new(network.pay_to());
-            let all = self.store().keep_pay_to(chain_id, pay_to, self.now()).await;
-            let all = all.map_err(Unavailable::from)?;
-            let all = all.into_iter().map(AgentAddress::address).collect();
-            locked(&self.0.pay_tos).insert(network.id(), all);
+            self.keep_recipients(network).await?;
             match network.verify_chain_id().await {
-                Ok(()) => check_domains(network).await?,
+                Ok(()) => {
+                    check_domains(network).await?;
+                    if let Err(error) = self.begin_watch(network).await {
+                        tracing::warn!(network = %network.id(), %error, "watching begins later");
+                    }
+                }
                 Err(error @ ChainError::WrongChain { .. }) => {
                     return Err(StartError::WrongChain(error));
                 }
@@ -97,6 +99,25 @@ impl Service {
         if stored != found {
             return Err(StartError::OtherKey { found, stored });
         }
+        Ok(())
+    }
+
+    /// Whom the network's transfers are for, now and ever before.
+    async fn keep_recipients(&self, network: &Network) -> Result<(), Unavailable> {
+        let (id, now) = (network.id(), self.now());
+        let chain_id = id.chain_id();
+        let pay_to = AgentAddress::new(network.pay_to());
+        let pay_tos = self.store().keep_pay_to(chain_id, pay_to, now).await?;
+        let watch = self.settings().watch.get(&id);
+        let contract = watch.and_then(|watch| watch.purchase_contract);
+        let contract = contract.map(AgentAddress::new);
+        let kept = self.store().keep_purchase_contract(chain_id, contract, now);
+        let contracts = kept.await?;
+        let recipients = Recipients {
+            pay_tos: pay_tos.into_iter().map(AgentAddress::address).collect(),
+            purchase_contracts: contracts.into_iter().map(AgentAddress::address).collect(),
+        };
+        locked(&self.0.recipients).insert(id, Arc::new(recipients));
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::{
     payment::{
         AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
     },
-    store::{CreditPayment, GiveUp, Payment, Purpose, StoreSettlement, StoredSettlement},
+    store::{GiveUp, Payment, Purpose, StoreSettlement, StoredSettlement},
 };
 
 /// How long after a look the next one comes: soon at first, then less and less often.
@@ -74,7 +74,7 @@ impl Service {
             return Ok(Progress::Settled);
         };
         let Some(authorization) = &payment.authorization else {
-            return Ok(Progress::Settled);
+            return self.await_transfer(network, &payment).await;
         };
         let fact = look(network, &payment, authorization).await?;
         match next_step(payment.state, &authorization.terms, fact) {
@@ -85,15 +85,7 @@ impl Service {
             Some(Step::Settle) => self.settle(network, &payment, authorization).await,
             Some(Step::Resend) => self.resend(network, &payment, authorization).await,
             Some(Step::Credit(at)) => {
-                let credit = CreditPayment {
-                    payment: id,
-                    at,
-                    now: self.now(),
-                };
-                if self.store().credit_payment(credit).await? {
-                    metrics::counter!("payments_credited_total").increment(1);
-                    tracing::info!(transaction = %at.transaction, block = at.block, "a payment is credited");
-                }
+                self.credit(id, at).await?;
                 Ok(Progress::Moved)
             }
             Some(Step::Fail(failure)) => {
@@ -118,7 +110,7 @@ impl Service {
         }
     }
 
-    async fn give_up(
+    pub(super) async fn give_up(
         &self,
         payment: PurchaseId,
         state: PaymentState,

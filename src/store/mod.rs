@@ -7,6 +7,7 @@
 //!
 //! SQLite is the one backend so far: it lives in `sqlite`, behind the methods of [`Store`].
 
+mod arrivals;
 mod calls;
 mod direct;
 mod error;
@@ -21,6 +22,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 use alloy::primitives::{Address, B256};
 use tokio::{sync::Notify, task::JoinHandle};
 
+pub use arrivals::{BookArrival, BookedArrival, MoveCursor, MoveWatch, WatchCursor, WatchedBlock};
 pub use calls::{
     Balance, CallReply, FinishCall, HoldRefusal, NewHold, Promotion, ReplyKind, StoredCall,
 };
@@ -35,7 +37,7 @@ pub use refunds::{EndRefund, HoldRefund, Refund, RefundEnd, RefundRefusal, Refun
 pub use suspense::InSuspense;
 
 use crate::{
-    base::{AgentAddress, ChargeId, PurchaseId, RequestId, Timestamp},
+    base::{AgentAddress, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
     payment::PaymentKey,
 };
 
@@ -379,6 +381,45 @@ impl Store {
         Arc::clone(&self.payments_changed)
     }
 
+    // Arrivals --------------------------------------------------------------------------------
+
+    /// Books a transfer that was found on the chain, unless it is counted already.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is booked.
+    pub async fn book_arrival(&self, arrival: BookArrival) -> Result<BookedArrival, StoreError> {
+        let answer = self.queue.submit(arrival).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// How far a network was watched; `None` before it ever was.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn watch_cursor(
+        &self,
+        network: NetworkId,
+    ) -> Result<Option<WatchCursor>, StoreError> {
+        sqlite::watch::cursor(self.backend.readers(), network).await
+    }
+
+    /// Moves a network's cursor.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn move_cursor(&self, to: MoveWatch) -> Result<(), StoreError> {
+        self.queue.submit(to).await
+    }
+
+    /// When the first payTo of a network was written down.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn first_use(&self, network: NetworkId) -> Result<Option<Timestamp>, StoreError> {
+        sqlite::watch::first_use(self.backend.readers(), network).await
+    }
+
     // Direct calls ----------------------------------------------------------------------------
 
     /// # Errors
@@ -512,8 +553,35 @@ impl Store {
         address: AgentAddress,
         now: Timestamp,
     ) -> Result<Vec<AgentAddress>, StoreError> {
+        let kind = sqlite::KeptAddress::PayTo;
+        self.keep_address(kind, chain_id, Some(address), now).await
+    }
+
+    /// Keeps an address as a purchase contract of a network, for good, and returns all of that
+    /// network's.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn keep_purchase_contract(
+        &self,
+        chain_id: u64,
+        address: Option<AgentAddress>,
+        now: Timestamp,
+    ) -> Result<Vec<AgentAddress>, StoreError> {
+        let kind = sqlite::KeptAddress::PurchaseContract;
+        self.keep_address(kind, chain_id, address, now).await
+    }
+
+    async fn keep_address(
+        &self,
+        kind: sqlite::KeptAddress,
+        chain_id: u64,
+        address: Option<AgentAddress>,
+        now: Timestamp,
+    ) -> Result<Vec<AgentAddress>, StoreError> {
         self.queue
-            .submit(sqlite::KeepPayTo {
+            .submit(sqlite::KeepAddress {
+                kind,
                 chain_id,
                 address,
                 now,

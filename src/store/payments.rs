@@ -21,6 +21,8 @@ pub struct Payment {
     pub transfer: Transfer,
     /// `None` for a transfer that its payer sent without one.
     pub authorization: Option<SignedAuthorization>,
+    /// Of the authorization that the transfer was or is to be made under.
+    pub nonce: Option<B256>,
     /// The transfer's position among its transaction's logs, where no authorization names it.
     pub log_position: Option<u32>,
     pub credits: Credits,
@@ -31,9 +33,13 @@ pub struct Payment {
     pub transaction: Option<B256>,
     /// The block that holds it, by number and hash, once it was credited.
     pub block: Option<(u64, B256)>,
+    /// Its money is for suspense, since nobody can be told to have sent it.
+    pub unattributed: bool,
     /// Where a credited payment's money went.
     pub booked: Option<Booked>,
     pub reason: Option<String>,
+    /// When its state or its transaction changed last.
+    pub updated_at: Timestamp,
 }
 
 /// The intent of a payment, stored before any external act.

@@ -2,10 +2,14 @@
 //!
 //! Decides nothing and stores nothing; a round that fails is logged and the next one comes.
 
+mod watcher;
+
 use std::{future::Future, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+
+pub use watcher::watcher;
 
 use crate::service::{Service, Unavailable};
 

@@ -361,6 +361,8 @@ fn bad_usage_says_what_to_give() {
         assert!(next.contains("eip155:84532"), "{next}");
         let missing = ["--key-file", "nowhere.key"];
         place.deploy(&missing).await.failed(2, "BAD_KEY_FILE");
+        let relayers = ["--key-file", "./relayer.key"];
+        place.deploy(&relayers).await.failed(2, "RELAYER_KEY");
         let zero = text(Address::ZERO);
         place
             .deploy(&["--owner", &zero])

@@ -463,14 +463,13 @@ fn an_account_nonce_that_something_else_took_gives_the_credits_back() {
         place.refund(&id).await.expect(0);
         let ours = place.sent().await[0];
         // The operator uses the float's key elsewhere, and pays the payer the very amount by hand.
-        let float = place.float_key();
         let dropped = place
             .house
             .chain
             .rpc("anvil_dropTransaction", json!([ours]));
         let _: Option<B256> = dropped.await.unwrap();
-        let amount = U256::from(1_000_000);
-        let by_hand = place.house.chain.transfer(&float, wallet.address(), amount);
+        let (from, to) = (place.float_key().address(), wallet.address());
+        let by_hand = place.house.chain.transfer(from, to, 1_000_000);
         let by_hand = by_hand.await;
         place.house.chain.mine(1).await.unwrap();
         assert_eq!(place.house.chain.succeeded(by_hand).await, Some(true));

@@ -87,9 +87,6 @@ fn two_relayers_share_twenty_purchases_at_once() {
         assert_eq!(signers(&house).await, BTreeSet::from(relayers));
         let relayed = house.relayed().await;
         assert_eq!(relayed.len(), 20, "one transaction each");
-        let first = relayed.iter().filter(|one| one.relayer == relayers[0]);
-        let first = first.count();
-        assert!((5..=15).contains(&first), "{first} of 20 by the first");
         credited_once(&house, &payers).await;
     });
 }

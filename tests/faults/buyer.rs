@@ -2,17 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{B256, U256};
+use alloy::primitives::{Address, B256, U256};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
     kind::Kind,
-    support::{
-        House, Payment, Reply, Request, Wallet,
-        client::{PURCHASE, purchase},
-    },
+    support::{ContractWallet, House, Payment, Reply, Request, Temper, Wallet, client::PURCHASE},
     told::Told,
     world::World,
 };
@@ -28,7 +25,7 @@ const CREDIT_UNITS: u64 = 10_000;
 /// A payer with one payment to make.
 pub(crate) struct Buyer {
     pub(crate) kind: Kind,
-    pub(crate) wallet: Wallet,
+    pub(crate) payer: Payer,
     pub(crate) told: Told,
     /// In base units, which are units of credits.
     pub(crate) price: u64,
@@ -36,11 +33,48 @@ pub(crate) struct Buyer {
     paid: Option<(Payment, Request)>,
 }
 
+/// Whose money it is.
+pub(crate) enum Payer {
+    Key(Wallet),
+    Contract(ContractWallet),
+}
+
+impl Payer {
+    async fn of(kind: Kind, world: &World) -> Self {
+        match kind {
+            Kind::Contract | Kind::Fickle => {
+                Self::Contract(ContractWallet::deployed(&world.chain).await)
+            }
+            _ => Self::Key(Wallet::random()),
+        }
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        match self {
+            Self::Key(wallet) => wallet.address(),
+            Self::Contract(wallet) => wallet.address,
+        }
+    }
+
+    /// As the service writes it.
+    pub(crate) fn name(&self) -> String {
+        format!("{:#x}", self.address())
+    }
+
+    /// The key that signs for it.
+    fn key(&self) -> &Wallet {
+        match self {
+            Self::Key(wallet) => wallet,
+            Self::Contract(wallet) => &wallet.owner,
+        }
+    }
+}
+
 impl Buyer {
     /// With the dollars that the payment needs, or less.
     pub(crate) async fn new(world: &World, kind: Kind, seed: u64) -> Self {
         let mut dice = StdRng::seed_from_u64(seed);
-        let wallet = Wallet::random();
+        let payer = Payer::of(kind, world).await;
         let credits = match kind {
             Kind::Direct => 3,
             Kind::DirectFirst => 4,
@@ -48,13 +82,10 @@ impl Buyer {
         };
         let price = credits * CREDIT_UNITS;
         let dollars = if kind == Kind::Poor { price / 2 } else { price };
-        world
-            .chain
-            .mint(wallet.address(), U256::from(dollars))
-            .await;
+        world.chain.mint(payer.address(), U256::from(dollars)).await;
         Self {
             kind,
-            wallet,
+            payer,
             told: Told::default(),
             price,
             dice,
@@ -92,7 +123,12 @@ impl Buyer {
                 self.meddle(world, &payment).await;
             }
             let replies = sent.await.unwrap();
-            for reply in replies.iter().flatten() {
+            // Copies sent at once are answered in any order; each agrees with what was told before.
+            let (done, others): (Vec<_>, Vec<_>) = replies
+                .iter()
+                .flatten()
+                .partition(|reply| reply.status == 200);
+            for reply in others.into_iter().chain(done) {
                 self.told.note(reply);
             }
             if asked == 0 && meddles_at == 2 {
@@ -105,7 +141,7 @@ impl Buyer {
                 start.elapsed() < PATIENCE,
                 "{:?} {}: {replies:?}",
                 self.kind,
-                self.wallet.name()
+                self.payer.name()
             );
             let pause = Duration::from_millis(self.dice.random_range(50..1_500));
             sleep(pause).await;
@@ -133,7 +169,11 @@ impl Buyer {
         let (path, body) = match self.kind {
             Kind::Direct => (NAP, json!({ "place": "Bern" })),
             Kind::DirectFirst => (FIRST, json!({ "place": "Bern" })),
-            _ => (PURCHASE, purchase(&self.wallet, credits)),
+            _ => {
+                let wallet = self.payer.name();
+                let body = json!({ "wallet_address": wallet, "credits": credits });
+                (PURCHASE, body)
+            }
         };
         let mut request = Request {
             path: path.to_owned(),
@@ -150,9 +190,18 @@ impl Buyer {
             assert!(start.elapsed() < PATIENCE, "no quote");
             sleep(Duration::from_millis(100)).await;
         };
-        let mut payment = Payment::of(&quote, &self.wallet);
+        let mut payment = Payment::of(&quote, self.payer.key());
+        if let Payer::Contract(wallet) = &self.payer {
+            let fickle = self.kind == Kind::Fickle;
+            let temper = if fickle {
+                Temper::Fickle
+            } else {
+                Temper::Honest
+            };
+            wallet.adopt(&mut payment, temper);
+        }
         if self.kind.is_direct() && self.dice.random() {
-            payment.identify(&format!("payment-of-{}", self.wallet.name()));
+            payment.identify(&format!("payment-of-{}", self.payer.name()));
         }
         request.payment = Some(payment.header());
         (payment, request)
@@ -161,17 +210,24 @@ impl Buyer {
     /// What others do with the payment, or the payer behind the service's back.
     async fn meddle(&self, world: &World, payment: &Payment) {
         let chain = &world.chain;
+        let payer = self.payer.key();
         match self.kind {
             Kind::FrontRun => drop(chain.front_run(payment).await),
-            Kind::Cancelled => drop(chain.cancel(payment, &self.wallet).await),
+            Kind::Cancelled => drop(chain.cancel(payment, payer).await),
             Kind::Elsewhere => {
                 let mut twin = payment.clone();
                 twin.authorization.to = Wallet::random().address();
-                twin.sign(&self.wallet);
+                twin.sign(payer);
                 chain.front_run(&twin).await;
             }
-            Kind::Withdrawn => drop(chain.move_away(&self.wallet, payment.amount()).await),
-            Kind::Plain | Kind::AtOnce | Kind::Poor | Kind::Direct | Kind::DirectFirst => {}
+            Kind::Withdrawn => drop(chain.move_away(payer, payment.amount()).await),
+            Kind::Plain
+            | Kind::AtOnce
+            | Kind::Poor
+            | Kind::Contract
+            | Kind::Fickle
+            | Kind::Direct
+            | Kind::DirectFirst => {}
         }
     }
 

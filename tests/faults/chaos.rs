@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::{JoinHandle, spawn_local},
+    time::sleep,
+};
 
 use crate::{
     support::{Fault, House},
@@ -75,9 +78,9 @@ pub(crate) async fn begin(world: &Arc<World>, house: House, dice: &mut StdRng) -
     let mut fork = || StdRng::seed_from_u64(dice.random());
     Chaos {
         world: world.clone(),
-        killer: tokio::spawn(kill(world.clone(), house, fork())),
-        line: tokio::spawn(garble(world.clone(), fork())),
-        miner: tokio::spawn(mine(world.clone(), fork())),
+        killer: spawn_local(kill(world.clone(), house, fork())),
+        line: spawn_local(garble(world.clone(), fork())),
+        miner: spawn_local(mine(world.clone(), fork())),
     }
 }
 
@@ -151,7 +154,7 @@ async fn mine(world: Arc<World>, mut dice: StdRng) {
             let _: Value = forgotten.await.unwrap();
             world.forgot();
         }
-        if dice.random_ratio(1, 40) {
+        if dice.random_ratio(1, 25) {
             let wei = dice.random_range(5..40) * GWEI;
             chain.set_next_base_fee(wei).await.unwrap();
             world.became_dear();

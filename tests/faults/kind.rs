@@ -18,6 +18,10 @@ pub(crate) enum Kind {
     Poor,
     /// The payer moves the money away meanwhile.
     Withdrawn,
+    /// The payer is a contract (ERC-1271).
+    Contract,
+    /// The same, and its signature is good in trials only.
+    Fickle,
     /// A call paid by itself, settled after it ran.
     Direct,
     /// The same, settled before it runs.
@@ -25,14 +29,16 @@ pub(crate) enum Kind {
 }
 
 /// Of a hundred.
-const SHARES: [(Kind, u32); 9] = [
-    (Kind::Plain, 40),
+const SHARES: [(Kind, u32); 11] = [
+    (Kind::Plain, 32),
     (Kind::AtOnce, 15),
     (Kind::FrontRun, 12),
     (Kind::Cancelled, 6),
     (Kind::Elsewhere, 4),
     (Kind::Poor, 3),
     (Kind::Withdrawn, 4),
+    (Kind::Contract, 6),
+    (Kind::Fickle, 2),
     (Kind::Direct, 8),
     (Kind::DirectFirst, 8),
 ];
@@ -55,7 +61,10 @@ impl Kind {
 
     /// Whether the payer and everybody else does what a payment needs, so that it is credited.
     pub(crate) const fn is_honest(self) -> bool {
-        matches!(self, Self::Plain | Self::AtOnce | Self::FrontRun)
+        matches!(
+            self,
+            Self::Plain | Self::AtOnce | Self::FrontRun | Self::Contract
+        )
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -67,6 +76,8 @@ impl Kind {
             Self::Elsewhere => "nonce spent elsewhere",
             Self::Poor => "without the money",
             Self::Withdrawn => "money moved away",
+            Self::Contract => "sent by a contract wallet",
+            Self::Fickle => "by a contract wallet that reverts",
             Self::Direct => "direct call",
             Self::DirectFirst => "direct call, settled first",
         }

@@ -15,6 +15,7 @@
 
 #[expect(
     dead_code,
+    unused_imports,
     reason = "the harness of tests/api, of which this needs a part"
 )]
 #[path = "../api/support/mod.rs"]

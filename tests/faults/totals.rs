@@ -89,8 +89,10 @@ impl Totals {
 /// units of credits that it has.
 fn reckon(books: &Books, arrivals: &Arrivals, buyer: &Buyer) -> u64 {
     let paid = arrivals.payments.get(&buyer.nonce());
-    let who = format!("{:?} {}", buyer.kind, buyer.wallet.name());
-    let units = u64::try_from(books.units(&buyer.wallet)).unwrap();
+    let who = format!("{:?} {}", buyer.kind, buyer.payer.name());
+    let account = format!("wallet:{}", buyer.payer.name());
+    let units = books.accounts.get(&account).copied().unwrap_or_default();
+    let units = u64::try_from(units).unwrap();
     let Some((payer, value, transaction)) = paid else {
         assert_eq!(units, 0, "{who}: credited for nothing");
         assert!(!buyer.kind.is_honest(), "{who}: never settled");
@@ -99,7 +101,7 @@ fn reckon(books: &Books, arrivals: &Arrivals, buyer: &Buyer) -> u64 {
     };
     assert_eq!(
         (*payer, *value),
-        (buyer.wallet.address(), buyer.price),
+        (buyer.payer.address(), buyer.price),
         "{who}"
     );
     let delivered = buyer.kind.is_direct() && units == 0;
@@ -123,12 +125,16 @@ impl fmt::Display for Totals {
             writeln!(formatter, "{count:8}  {}: {ending}", kind.name())?;
         }
         let lines = [
-            (self.sum(|_, _| true), "payments"),
+            (self.sum(|kind, _| !kind.is_direct()), "purchases"),
+            (self.sum(|kind, _| kind.is_direct()), "direct calls"),
             (
                 self.sum(|_, ending| ending == "credited"),
-                "of them credited",
+                "payments credited",
             ),
-            (self.sum(|_, ending| ending == "refused"), "of them refused"),
+            (
+                self.sum(|_, ending| ending == "refused"),
+                "payments refused",
+            ),
             (self.relayed, "transactions of the relayer's"),
             (self.replaced, "signed again at other fees"),
         ];

@@ -50,9 +50,18 @@ impl World {
         let patience = format!("settle_wait_seconds = 1\nquote_seconds = {QUOTE_SECONDS}");
         let setup = Setup::on(chain.clone())
             .with("settle_wait_seconds = 20", &patience)
+            // All payers come from one address, and many are refused at the end.
+            .with(
+                "failed_signatures_per_minute = 300",
+                "failed_signatures_per_minute = 100_000",
+            )
             .with(NAPS.0, NAPS.1)
             .with(chain.rpc_url().as_str(), &proxy.url);
-        let house = House::with(setup).await;
+        let mut house = House::prepare(setup).await;
+        add_relayer(&house).await;
+        house.start().await;
+        let log = house.path("stderr.log");
+        println!("the service's log: {}", log.display());
         let world = Self {
             chain,
             proxy,
@@ -117,4 +126,13 @@ impl World {
     pub(crate) async fn run_out(&self) {
         self.chain.increase_time(2 * QUOTE_SECONDS).await.unwrap();
     }
+}
+
+/// So that two share the load.
+async fn add_relayer(house: &House) {
+    house.add_relayer("second.key").await;
+    let first = house.path("relayer.key").display().to_string();
+    let one = format!("relayer_key_file = \"{first}\"");
+    let two = format!("relayer_key_file = [\"{first}\", \"second.key\"]");
+    house.configure(&one, &two);
 }

@@ -9,7 +9,11 @@ use super::{
     server::{self, Server},
     tool,
 };
-use crate::{base::Credits, upstream::Catalogue};
+use crate::{
+    base::Credits,
+    payment::{PlainTransfers, TransferPolicy},
+    upstream::Catalogue,
+};
 
 const DAY_SECONDS: i64 = 86_400;
 const YEAR_SECONDS: i64 = 365 * DAY_SECONDS;
@@ -17,6 +21,7 @@ const YEAR_SECONDS: i64 = 365 * DAY_SECONDS;
 const QUOTE_SECONDS_MAX: i64 = 3_600;
 /// The largest purchase, in credits: ten million dollars.
 const PURCHASE_CREDITS_MAX: i64 = 1_000_000_000;
+const OMNIBUS_SENDERS_MAX: usize = 10_000;
 const KIB: usize = 1_024;
 const MIB: usize = 1_024 * KIB;
 /// The most requests or connections at one time.
@@ -45,7 +50,7 @@ pub struct Session {
 }
 
 /// What can be bought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Purchase {
     /// Purchases are multiples of it; so are the bounds.
     pub step: Credits,
@@ -53,16 +58,7 @@ pub struct Purchase {
     pub max: Credits,
     pub quote_seconds: i64,
     pub settle_wait: Duration,
-    pub plain_transfers: PlainTransfers,
-}
-
-/// What becomes of a plain transfer to `pay_to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlainTransfers {
-    /// It waits for its sender's claim.
-    Claim,
-    /// Its sender is credited.
-    Credit,
+    pub transfer_policy: TransferPolicy,
 }
 
 /// The bounds on what strangers can make the service do.
@@ -164,23 +160,42 @@ fn purchase(raw: &raw::Purchase, problems: &mut Problems) -> Option<Purchase> {
         raw.settle_wait_seconds,
         (0, 60),
     );
-    let plain_transfers = match raw.plain_transfers.as_str() {
-        "claim" => Ok(PlainTransfers::Claim),
-        "credit" => Ok(PlainTransfers::Credit),
-        _ => Err("is neither \"claim\" nor \"credit\""),
-    };
-    let plain_transfers = problems.take(
-        "purchase.plain_transfers",
-        &raw.plain_transfers,
-        plain_transfers,
-    );
     Some(Purchase {
         step: step?,
         min: min?,
         max: max?,
         quote_seconds,
         settle_wait: Duration::from_secs(settle_wait_seconds),
+        transfer_policy: transfer_policy(raw, problems)?,
+    })
+}
+
+fn transfer_policy(raw: &raw::Purchase, problems: &mut Problems) -> Option<TransferPolicy> {
+    let plain_transfers = match raw.plain_transfers.as_str() {
+        "claim" => Ok(PlainTransfers::Claim),
+        "credit" => Ok(PlainTransfers::Credit),
+        "suspense" => Ok(PlainTransfers::Suspense),
+        _ => Err("is neither \"claim\", \"credit\" nor \"suspense\""),
+    };
+    let key = "purchase.plain_transfers";
+    let plain_transfers = problems.take(key, &raw.plain_transfers, plain_transfers);
+    let key = "purchase.min_transfer_credits";
+    let min = problems.within(key, raw.min_transfer_credits, (0, PURCHASE_CREDITS_MAX));
+    let key = "purchase.omnibus_senders";
+    if raw.omnibus_senders.len() > OMNIBUS_SENDERS_MAX {
+        problems.add(
+            key,
+            format_args!("may have {OMNIBUS_SENDERS_MAX} addresses"),
+        );
+    }
+    let senders = raw.omnibus_senders.iter().enumerate();
+    let senders = senders.filter_map(|(index, sender)| {
+        network::address(&format!("{key}[{index}]"), sender, problems)
+    });
+    Some(TransferPolicy {
+        omnibus_senders: senders.collect(),
         plain_transfers: plain_transfers?,
+        min: Credits::from_whole(min)?,
     })
 }
 

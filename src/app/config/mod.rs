@@ -17,7 +17,7 @@ mod tool;
 
 use std::{ffi::OsString, fs::File, io::Read, path::Path};
 
-pub use domain::{Config, Limits, PlainTransfers, Purchase, Session};
+pub use domain::{Config, Limits, Purchase, Session};
 pub use key_file::KeyFile;
 pub use network::{Asset, Network};
 pub use problems::{ConfigError, Problem};

@@ -23,6 +23,8 @@ const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
 const LOW_SETTLEMENTS: (u32, u32) = (0, 1_000_000);
 const WEI_PER_GWEI: u128 = 1_000_000_000;
+const WATCH_FROM_BLOCK: (u64, u64) = (0, 1 << 62);
+const REORG_BLOCKS_MAX: (u64, u64) = (1, 1_024);
 const DECIMALS: (u64, u64) = (6, 18);
 
 /// A chain that credits are bought on.
@@ -44,6 +46,10 @@ pub struct Network {
     pub max_fee_per_gas: u128,
     /// `CreditsPurchase`, where it is deployed.
     pub purchase_contract: Option<Address>,
+    /// Where watching begins at the first start.
+    pub watch_from_block: Option<u64>,
+    /// The deepest reorganization that the watcher follows.
+    pub reorg_blocks_max: u64,
     /// `CheckpointAnchor`, where it is deployed.
     pub anchor_contract: Option<Address>,
     /// At least one.
@@ -74,6 +80,8 @@ impl fmt::Debug for Network {
             .field("refunds", &self.refunds)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
             .field("purchase_contract", &self.purchase_contract)
+            .field("watch_from_block", &self.watch_from_block)
+            .field("reorg_blocks_max", &self.reorg_blocks_max)
             .field("anchor_contract", &self.anchor_contract)
             .field("assets", &self.assets)
             .finish_non_exhaustive()
@@ -140,6 +148,18 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         address(&format!("{key}.{name}"), text, problems)
     };
     let purchase_contract = contract("purchase_contract", &raw.purchase_contract, problems);
+    if purchase_contract.is_some() && purchase_contract == pay_to {
+        let what = "is pay_to: its treasury is another address than its own";
+        problems.add(format!("{key}.purchase_contract"), what);
+    }
+    let watch_from_block = raw
+        .watch_from_block
+        .map(|block| problems.within(format!("{key}.watch_from_block"), block, WATCH_FROM_BLOCK));
+    let reorg_blocks_max = problems.within(
+        format!("{key}.reorg_blocks_max"),
+        raw.reorg_blocks_max,
+        REORG_BLOCKS_MAX,
+    );
     let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
@@ -171,6 +191,8 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         relayer_low_settlements,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
         purchase_contract,
+        watch_from_block,
+        reorg_blocks_max,
         anchor_contract,
         assets,
     })
@@ -213,7 +235,7 @@ fn asset(
     })
 }
 
-fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {
+pub(super) fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {
     let address = problems.take(key, text, text.parse::<AgentAddress>())?;
     if address.address().is_zero() {
         problems.add_value(key, text, "belongs to nobody");

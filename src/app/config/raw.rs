@@ -55,6 +55,8 @@ pub(super) struct Purchase {
     pub(super) quote_seconds: i64,
     pub(super) settle_wait_seconds: u64,
     pub(super) plain_transfers: String,
+    pub(super) min_transfer_credits: i64,
+    pub(super) omnibus_senders: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +93,9 @@ pub(super) struct Network {
     #[serde(default = "five_hundred")]
     pub(super) max_fee_gwei: u64,
     pub(super) purchase_contract: Option<String>,
+    pub(super) watch_from_block: Option<u64>,
+    #[serde(default = "sixty_four")]
+    pub(super) reorg_blocks_max: u64,
     pub(super) anchor_contract: Option<String>,
     #[serde(default)]
     pub(super) asset: Vec<Asset>,
@@ -212,6 +217,8 @@ impl Default for Purchase {
             quote_seconds: 300,
             settle_wait_seconds: 4,
             plain_transfers: "claim".into(),
+            min_transfer_credits: 1,
+            omnibus_senders: Vec::new(),
         }
     }
 }
@@ -241,6 +248,10 @@ fn five_hundred() -> u64 {
 
 fn ten_thousand() -> i64 {
     10_000
+}
+
+fn sixty_four() -> u64 {
+    64
 }
 
 fn fifty() -> u32 {

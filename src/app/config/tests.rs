@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, time::Duration};
 use super::*;
 use crate::{
     base::Credits,
-    payment::Confirmations,
+    payment::{Confirmations, PlainTransfers},
     upstream::{Method, Target},
 };
 
@@ -67,7 +67,10 @@ fn an_empty_file_is_all_defaults() {
     assert_eq!(config.session.lifetime_seconds, 900);
     assert_eq!(config.purchase.step, Credits::from_whole(100).unwrap());
     assert_eq!(config.purchase.settle_wait, Duration::from_secs(4));
-    assert_eq!(config.purchase.plain_transfers, PlainTransfers::Claim);
+    let policy = &config.purchase.transfer_policy;
+    assert_eq!(policy.plain_transfers, PlainTransfers::Claim);
+    assert_eq!(policy.min, Credits::from_whole(1).unwrap());
+    assert!(policy.omnibus_senders.is_empty());
     assert_eq!(config.limits.response_bytes_max, 1_048_576);
     assert!(config.networks.is_empty());
     assert!(config.catalogue.tools().is_empty());
@@ -274,6 +277,9 @@ fn wrong_values_of_sessions_purchases_and_limits() {
             ("quote_seconds = 3601", "is not within 1 and 3600"),
             ("settle_wait_seconds = 61", "is not within 0 and 60"),
             ("plain_transfers = 'refund'", "is neither"),
+            ("min_transfer_credits = -1", "is not within 0 and"),
+            ("omnibus_senders = ['0x12']", "\"0x12\""),
+            ("omnibus_senders = '0x12'", "must be"),
             ("max_credits = 1.5", "must be a whole number"),
         ],
         |line| match line {
@@ -353,6 +359,20 @@ fn wrong_values_of_a_network() {
             ),
             ("max_fee_gwei = 10001", "10001 is not within"),
             ("max_fee_gwei = 0.5", "max_fee_gwei"),
+            (
+                "purchase_contract = '0x12'",
+                "network[0].purchase_contract: \"0x12\"",
+            ),
+            (
+                "purchase_contract = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8'",
+                "is pay_to",
+            ),
+            ("watch_from_block = -1", "watch_from_block"),
+            (
+                "reorg_blocks_max = 0",
+                "reorg_blocks_max: 0 is not within 1 and 1024",
+            ),
+            ("reorg_blocks_max = 1025", "1025 is not within"),
             ("relayer_key_file = []", "must be 1 to 16 files"),
             ("relayer_key_file = ['a', 'b', 'a']", "\"a\" is named twice"),
             ("relayer_key_file = ['a', '']", "names no file"),

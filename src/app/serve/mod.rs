@@ -178,6 +178,13 @@ impl Running {
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
             tokio::spawn(worker::gas_watcher(service.clone(), stop.clone())),
         ];
+        for network in service.network_ids() {
+            workers.push(tokio::spawn(worker::watcher(
+                service.clone(),
+                network,
+                stop.clone(),
+            )));
+        }
         if let Some(socket) = admin_socket {
             let router = http::admin_router(service.clone(), &database_name(&database_file));
             workers.push(tokio::spawn(socket.serve(router, stop.clone())));

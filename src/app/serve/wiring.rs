@@ -15,7 +15,7 @@ use crate::{
     base::{Credits, NetworkId},
     chain::{Asset, Network, NetworkSettings},
     http::HttpLimits,
-    service::{Clock, Parts, Service, Settings},
+    service::{Clock, Parts, Service, Settings, WatchSettings},
     store::{Store, StoreLimits},
     upstream::Upstream,
 };
@@ -77,12 +77,23 @@ fn settings(config: &Config) -> Settings {
         quote_seconds: config.purchase.quote_seconds.unsigned_abs(),
         settle_wait: config.purchase.settle_wait,
         refund_caps: config.networks.iter().filter_map(refund_cap).collect(),
+        transfer_policy: config.purchase.transfer_policy.clone(),
+        watch: config.networks.iter().map(watch).collect(),
     }
 }
 
 fn refund_cap(network: &config::Network) -> Option<(NetworkId, Credits)> {
     let refunds = network.refunds.as_ref()?;
     Some((network.id, refunds.cap))
+}
+
+fn watch(network: &config::Network) -> (NetworkId, WatchSettings) {
+    let settings = WatchSettings {
+        purchase_contract: network.purchase_contract,
+        from_block: network.watch_from_block,
+        reorg_blocks_max: network.reorg_blocks_max,
+    };
+    (network.id, settings)
 }
 
 fn network(config: &config::Network) -> Result<Network, ServeError> {

@@ -3,6 +3,7 @@
 //! One process owns the file, held by a lock beside it; that is why a start may void every hold it
 //! finds. Each write is a [`Command`](super::writer::Command) in the file named after what it does.
 
+mod arrivals;
 mod books;
 mod direct;
 mod finish;
@@ -15,6 +16,7 @@ mod rows;
 mod settlements;
 mod start;
 pub(super) mod suspense;
+pub(super) mod watch;
 
 use std::{
     fs::{File, TryLockError},
@@ -33,7 +35,7 @@ pub(super) use hold::{Debit, Hold};
 pub(super) use housekeeping::{Check, Sweep, VoidOrphans};
 pub(super) use payments::{InsertPayment, ReopenPayment};
 pub(super) use settlements::CloseTransaction;
-pub(super) use start::{KeepPayTo, KeepPriceList, PinKey};
+pub(super) use start::{KeepAddress, KeepPriceList, KeptAddress, PinKey};
 
 use super::{StoreError, StoreLimits};
 

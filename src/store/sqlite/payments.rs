@@ -148,8 +148,8 @@ async fn insert_call(
     Ok(())
 }
 
-/// Books what arrived as [`booking`] decides. Only an open payment, or a refused one that was paid all
-/// the same, is credited, so a second execution changes nothing.
+/// Books what arrived as [`booking`] decides. Only what is not credited yet is, so a second execution
+/// changes nothing. Also what was given up: money that arrives is never refused.
 impl Command for CreditPayment {
     /// Whether it was booked.
     type Answer = bool;
@@ -169,18 +169,18 @@ impl Command for CreditPayment {
         };
         let identified = call.as_ref().is_some_and(|call| call.identified);
         let booking = booking(call.map(|call| call.stage), payment.state, identified);
-        let (state, booked) = match booking {
+        let (state, account) = match booking {
             Booking::Undecided => (PaymentState::Confirmed, None),
-            Booking::Credits => (PaymentState::Credited, Some(Booked::Wallet)),
+            Booking::Credits => (PaymentState::Credited, Some(booked(&payment))),
             Booking::Revenue => (PaymentState::Credited, Some(Booked::Revenue)),
         };
         let moved = sqlx::query(
             "UPDATE payments SET state = ?, booked = ?, transaction_hash = ?, block = ?,
                 block_hash = ?, reason = NULL, updated_ms = ?
-             WHERE id = ? AND state IN ('authorized', 'broadcast', 'refused')",
+             WHERE id = ? AND state NOT IN ('confirmed', 'credited')",
         )
         .bind(state.as_str())
-        .bind(booked.map(Booked::as_str))
+        .bind(account.map(Booked::as_str))
         .bind(self.at.transaction.as_slice())
         .bind(rows::signed(self.at.block, "block")?)
         .bind(self.at.block_hash.as_slice())
@@ -193,7 +193,7 @@ impl Command for CreditPayment {
         }
         match booking {
             Booking::Undecided => return Ok(false),
-            Booking::Credits => to_wallet(transaction, &payment, self.now).await?,
+            Booking::Credits => to_its_account(transaction, &payment, self.now).await?,
             Booking::Revenue => to_revenue(transaction, &payment, self.now).await?,
         }
         Ok(true)
@@ -206,6 +206,43 @@ pub(super) const fn source(way: PaymentWay) -> GrantSource {
         PaymentWay::Purchase | PaymentWay::Direct => GrantSource::X402,
         PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => GrantSource::OnChain,
     }
+}
+
+/// The payment becomes credits of its wallet, or waits in suspense for an operator to say whose it is.
+/// What is worth less than a unit is on record only.
+pub(super) async fn to_its_account(
+    transaction: &mut SqliteConnection,
+    payment: &Payment,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    match booked(payment) {
+        _ if !payment.credits.is_positive() => Ok(()),
+        Booked::Suspense => to_suspense(transaction, payment, now).await,
+        Booked::Wallet | Booked::Revenue => to_wallet(transaction, payment, now).await,
+    }
+}
+
+/// Where the money of a payment that pays for no call goes.
+pub(super) fn booked(payment: &Payment) -> Booked {
+    if payment.unattributed || !payment.credits.is_positive() {
+        Booked::Suspense
+    } else {
+        Booked::Wallet
+    }
+}
+
+async fn to_suspense(
+    transaction: &mut SqliteConnection,
+    payment: &Payment,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (cash, suspense) = (
+        Account::Cash(payment.asset),
+        Account::Suspense(payment.asset),
+    );
+    let posting = Posting::new(cash, suspense, payment.credits, PostingReason::Suspense)
+        .map_err(|_| StoreError::Corrupt("credits_units"))?;
+    books::post(transaction, &posting, &payment.id.to_string(), now).await
 }
 
 /// The payment becomes credits of its wallet.

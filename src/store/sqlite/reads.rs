@@ -160,7 +160,8 @@ pub(super) async fn open_payments_of(
     payer: AgentAddress,
 ) -> Result<u32, StoreError> {
     let count = sqlx::query_scalar(
-        "SELECT count(*) FROM payments WHERE payer = ? AND state IN ('authorized', 'broadcast')",
+        "SELECT count(*) FROM payments
+         WHERE payer = ? AND state IN ('authorized', 'broadcast') AND signature IS NOT NULL",
     )
     .bind(payer.address().as_slice())
     .fetch_one(transaction)

@@ -109,6 +109,7 @@ pub(super) fn payment(row: &SqliteRow) -> Result<Payment, StoreError> {
         },
         transfer,
         authorization: authorization(row, transfer)?,
+        nonce: hash(row, "nonce")?,
         log_position: row.try_get("log_position")?,
         credits: credits(row, "credits_units")?,
         wallet: parsed(row, "wallet")?,
@@ -118,11 +119,13 @@ pub(super) fn payment(row: &SqliteRow) -> Result<Payment, StoreError> {
             Some(hash) => Some((unsigned(row, "block")?, hash)),
             None => None,
         },
+        unattributed: row.try_get("unattributed")?,
         booked: row
             .try_get::<Option<&str>, _>("booked")?
             .map(|booked| Booked::parse(booked).ok_or(StoreError::Corrupt("booked")))
             .transpose()?,
         reason: row.try_get("reason")?,
+        updated_at: Timestamp::from_millis(row.try_get("updated_ms")?),
     })
 }
 

@@ -58,13 +58,22 @@ impl Command for PinKey {
     }
 }
 
-pub(in super::super) struct KeepPayTo {
+/// What an address is kept as.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum KeptAddress {
+    PayTo,
+    PurchaseContract,
+}
+
+pub(in super::super) struct KeepAddress {
+    pub(in super::super) kind: KeptAddress,
     pub(in super::super) chain_id: u64,
-    pub(in super::super) address: AgentAddress,
+    /// `None` only reads what is kept.
+    pub(in super::super) address: Option<AgentAddress>,
     pub(in super::super) now: Timestamp,
 }
 
-impl Command for KeepPayTo {
+impl Command for KeepAddress {
     type Answer = Vec<AgentAddress>;
 
     async fn execute(
@@ -72,16 +81,27 @@ impl Command for KeepPayTo {
         transaction: &mut SqliteConnection,
     ) -> Result<Vec<AgentAddress>, StoreError> {
         let chain_id = rows::signed(self.chain_id, "chain_id")?;
-        sqlx::query(
-            "INSERT INTO pay_to_addresses (chain_id, address, created_ms) VALUES (?, ?, ?)
-             ON CONFLICT (chain_id, address) DO NOTHING",
-        )
-        .bind(chain_id)
-        .bind(self.address.address().as_slice())
-        .bind(self.now.millis())
-        .execute(&mut *transaction)
-        .await?;
-        let rows = sqlx::query("SELECT address FROM pay_to_addresses WHERE chain_id = ?")
+        let (insert, select) = match self.kind {
+            KeptAddress::PayTo => (
+                "INSERT INTO pay_to_addresses (chain_id, address, created_ms) VALUES (?, ?, ?)
+                 ON CONFLICT (chain_id, address) DO NOTHING",
+                "SELECT address FROM pay_to_addresses WHERE chain_id = ?",
+            ),
+            KeptAddress::PurchaseContract => (
+                "INSERT INTO purchase_contracts (chain_id, address, created_ms) VALUES (?, ?, ?)
+                 ON CONFLICT (chain_id, address) DO NOTHING",
+                "SELECT address FROM purchase_contracts WHERE chain_id = ?",
+            ),
+        };
+        if let Some(address) = self.address {
+            sqlx::query(insert)
+                .bind(chain_id)
+                .bind(address.address().as_slice())
+                .bind(self.now.millis())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        let rows = sqlx::query(select)
             .bind(chain_id)
             .fetch_all(transaction)
             .await?;

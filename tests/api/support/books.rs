@@ -56,6 +56,13 @@ impl Books {
         self.accounts.get("refunds").copied().unwrap_or_default()
     }
 
+    /// What waits for an operator to say whose it is, in units.
+    pub(crate) fn suspense(&self) -> i64 {
+        let accounts = self.accounts.iter();
+        let suspense = accounts.filter(|(name, _)| name.starts_with("suspense:"));
+        suspense.map(|(_, units)| units).sum()
+    }
+
     pub(crate) fn revenue(&self) -> i64 {
         self.accounts.get("revenue").copied().unwrap_or_default()
     }
@@ -121,10 +128,10 @@ const RULES: [(&str, &str); 11] = [
     ),
     (
         "a credited payment is posted once, and no other is",
-        "SELECT id, state FROM payments WHERE (state = 'credited') <>
+        "SELECT id, state FROM payments WHERE (state = 'credited' AND credits_units > 0) <>
            (SELECT count(*) FROM postings WHERE reference = payments.id AND reason NOT LIKE 'refund%')
          OR (state = 'credited' AND credits_units <>
-           (SELECT sum(amount_units) FROM postings
+           (SELECT coalesce(sum(amount_units), 0) FROM postings
             WHERE reference = payments.id AND reason NOT LIKE 'refund%'))",
     ),
     (
@@ -222,6 +229,14 @@ pub(crate) async fn payments(path: &Path) -> Vec<String> {
     let mut connection = options.connect().await.unwrap();
     let rows = sqlx::query_scalar("SELECT id FROM payments ORDER BY created_ms");
     rows.fetch_all(&mut connection).await.unwrap()
+}
+
+/// The next block that the watcher reads; zero before it has begun.
+pub(crate) async fn next_watched(path: &Path) -> u64 {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let query = "SELECT coalesce(max(next_block), 0) FROM watch_cursors";
+    count(&mut connection, query).await.unsigned_abs()
 }
 
 pub(crate) async fn open_relayed(path: &Path) -> i64 {

@@ -23,6 +23,8 @@ use tokio::{
 use super::{Books, Chain, Tools, books, random, until};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a test that failed shows of the log.
+const LOG_TAIL_BYTES: usize = 65_536;
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a house is made of, unless it is the usual.
@@ -403,7 +405,8 @@ impl Drop for House {
     fn drop(&mut self) {
         let log = self.stderr();
         if std::thread::panicking() {
-            eprintln!("--- the service's log:\n{log}---");
+            let start = log.ceil_char_boundary(log.len().saturating_sub(LOG_TAIL_BYTES));
+            eprintln!("--- the service's log, its end:\n{}---", &log[start..]);
         } else {
             assert!(!log.contains("panicked at"), "the service panicked:\n{log}");
         }

@@ -1,6 +1,6 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
-//! over x402, [`contract_wallet`] who signs with code, [`token`] what others do on the chain and
+//! over x402, [`contract_wallet`] who signs with code, [`onchain`] what payers and [`token`] what others do on the chain and
 //! [`proxy`] a bad line to it, [`client`] the requests and [`sender`] those that are sent again,
 //! [`books`] the database behind them, [`suspense`] what is entered there, [`cli`] the command line
 //! beside it.
@@ -11,6 +11,8 @@ pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod contract_wallet;
 pub(crate) mod house;
+pub(crate) mod misbehaving;
+pub(crate) mod onchain;
 pub(crate) mod payment;
 pub(crate) mod proxy;
 pub(crate) mod sender;

@@ -37,9 +37,19 @@ pub(crate) enum Fault {
     Empty,
     /// They take so much longer.
     Slow(Duration),
+    /// Logs of more than so many blocks are refused.
+    Narrow(u64),
 }
 
 impl Fault {
+    /// Whether it happens to this very call.
+    fn strikes(self, call: &Value) -> bool {
+        match self {
+            Self::Narrow(blocks) => blocks_asked(call) > blocks,
+            _ => true,
+        }
+    }
+
     /// Whether the node sees the call.
     const fn passes(self) -> bool {
         matches!(self, Self::Unheard | Self::Denied(_) | Self::Slow(_))
@@ -57,6 +67,7 @@ impl Fault {
             Self::Says(text) => result(json!(text)),
             Self::Nothing => result(Value::Null),
             Self::Empty => result(json!([])),
+            Self::Narrow(_) => Self::Refused("query exceeds max block range").answer(id),
             Self::Refused(message) | Self::Denied(message) => {
                 let error = json!({ "code": -32000, "message": message });
                 let reply = json!({ "jsonrpc": "2.0", "id": id, "error": error });
@@ -75,6 +86,7 @@ impl Fault {
             Self::Denied(_) => "done, denied",
             Self::Nothing | Self::Empty => "answered with nothing",
             Self::Slow(_) => "slow",
+            Self::Narrow(_) => "narrow",
         }
     }
 }
@@ -142,7 +154,7 @@ impl Proxy {
 async fn forward(State(line): State<Arc<Line>>, body: Bytes) -> Response {
     let call: Value = serde_json::from_slice(&body).unwrap();
     let method = call["method"].as_str().unwrap().to_owned();
-    let fault = line.fault(&method);
+    let fault = line.fault(&method).filter(|fault| fault.strikes(&call));
     if let Some(Fault::Slow(time)) = fault {
         tokio::time::sleep(time).await;
     }
@@ -173,4 +185,13 @@ impl Line {
         let sent = sent.header("content-type", "application/json").send();
         sent.await.ok()?.bytes().await.ok()
     }
+}
+
+/// How many blocks a filter covers.
+fn blocks_asked(call: &Value) -> u64 {
+    let number = |name: &str| {
+        let text = call["params"][0][name].as_str().unwrap();
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+    };
+    number("toBlock") - number("fromBlock") + 1
 }

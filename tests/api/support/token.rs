@@ -3,7 +3,7 @@
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol,
-    sol_types::{Eip712Domain, SolCall, SolStruct},
+    sol_types::{Eip712Domain, SolCall, SolEvent, SolStruct},
 };
 use counterfoil::chain::devnet::{CHAIN_ID, USDC};
 use serde_json::{Value, json};
@@ -12,10 +12,15 @@ use super::{Chain, Payment, Wallet, until};
 
 sol! {
     interface Token {
+        event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+        event Transfer(address indexed from, address indexed to, uint256 value);
+
         function transfer(address to, uint256 value) external returns (bool);
+        function owner() external view returns (address);
         function blacklist(address account) external;
         function unBlacklist(address account) external;
-        function blacklister() external view returns (address);
+        function pause() external;
+        function unpause() external;
         function cancelAuthorization(
             address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s
         ) external;
@@ -51,10 +56,14 @@ impl Chain {
     /// Sends a call of the token from an account whose key nobody here needs, and waits for its
     /// block if the node makes one by itself.
     async fn send(&self, from: Address, call: &impl SolCall) -> B256 {
+        self.send_to(USDC, from, call.abi_encode()).await
+    }
+
+    async fn send_to(&self, contract: Address, from: Address, data: Vec<u8>) -> B256 {
         let transaction = json!({
             "from": from,
-            "to": USDC,
-            "data": Bytes::from(call.abi_encode()),
+            "to": contract,
+            "data": Bytes::from(data),
             "gas": U256::from(300_000),
             "maxPriorityFeePerGas": U256::from(TIP_WEI),
             "maxFeePerGas": U256::from(4 * TIP_WEI),
@@ -79,20 +88,39 @@ impl Chain {
 
     /// A stranger who saw the payment settles it.
     pub(crate) async fn front_run(&self, payment: &Payment) -> B256 {
-        let (v, r, s) = parts(&payment.signature);
+        self.send(self.stranger().await, &settlement(payment)).await
+    }
+
+    /// A transaction that tries to settle the payment, and reverts.
+    pub(crate) async fn fails_to_settle(&self, payment: &Payment) -> B256 {
+        let mut forged = payment.clone();
+        forged.signature[0] ^= 1;
+        let hash = self.front_run(&forged).await;
+        assert_eq!(self.succeeded(hash).await, Some(false));
+        hash
+    }
+
+    /// A transaction with the very events of the payment's settlement, by a token that anybody can
+    /// make.
+    pub(crate) async fn settle_in_play_money(&self, payment: &Payment) -> B256 {
+        let token = Wallet::random().address();
+        self.rpc::<()>("anvil_setCode", json!([token, PLAY_MONEY]))
+            .await
+            .unwrap();
         let terms = &payment.authorization;
-        let call = Token::transferWithAuthorizationCall {
-            from: terms.from,
-            to: terms.to,
-            value: terms.value,
-            validAfter: U256::from(terms.valid_after),
-            validBefore: U256::from(terms.valid_before),
-            nonce: terms.nonce,
-            v,
-            r,
-            s,
-        };
-        self.send(self.stranger().await, &call).await
+        let words = [
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            terms.from.into_word(),
+            terms.nonce,
+            Token::Transfer::SIGNATURE_HASH,
+            terms.from.into_word(),
+            terms.to.into_word(),
+            terms.value.into(),
+        ];
+        let hash = self.send_to(token, self.stranger().await, words.concat());
+        let hash = hash.await;
+        assert_eq!(self.succeeded(hash).await, Some(true));
+        hash
     }
 
     /// The payer takes the payment back.
@@ -139,35 +167,44 @@ impl Chain {
         self.send(terms.to, &call).await
     }
 
-    /// Circle forbids an account to receive or send, or allows it again.
-    pub(crate) async fn blacklist(&self, account: Address, on: bool) -> B256 {
-        let call =
-            json!({ "to": USDC, "data": Bytes::from(Token::blacklisterCall {}.abi_encode()) });
-        let blacklister: Bytes = self.rpc("eth_call", json!([call, "latest"])).await.unwrap();
-        let blacklister = Address::from_slice(&blacklister[12..]);
-        if on {
-            self.send(blacklister, &Token::blacklistCall { account })
-                .await
-        } else {
-            self.send(blacklister, &Token::unBlacklistCall { account })
-                .await
-        }
-    }
-
     /// A wallet moves USDC by a plain transfer.
     pub(crate) async fn move_away(&self, from: &Wallet, base_units: U256) -> B256 {
-        self.transfer(from, Wallet::random().address(), base_units)
-            .await
-    }
-
-    /// A wallet moves USDC to whom it likes.
-    pub(crate) async fn transfer(&self, from: &Wallet, to: Address, base_units: U256) -> B256 {
         let call = Token::transferCall {
-            to,
+            to: Wallet::random().address(),
             value: base_units,
         };
         self.fund_gas(from.address()).await.unwrap();
         self.send(from.address(), &call).await
+    }
+
+    /// Circle bars an account from USDC, or bars it no more.
+    pub(crate) async fn blacklist(&self, account: Address, on: bool) -> B256 {
+        let owner = self.view(USDC, &Token::ownerCall {}).await;
+        if on {
+            let call = Token::blacklistCall { account };
+            self.send(owner, &call).await
+        } else {
+            let call = Token::unBlacklistCall { account };
+            self.send(owner, &call).await
+        }
+    }
+
+    /// Circle stops USDC, or lets it go on.
+    pub(crate) async fn pause(&self, on: bool) -> B256 {
+        let owner = self.view(USDC, &Token::ownerCall {}).await;
+        if on {
+            self.send(owner, &Token::pauseCall {}).await
+        } else {
+            self.send(owner, &Token::unpauseCall {}).await
+        }
+    }
+
+    /// The gas that a transaction took.
+    pub(crate) async fn gas_used(&self, transaction: B256) -> u64 {
+        let method = "eth_getTransactionReceipt";
+        let receipt: Value = self.rpc(method, json!([transaction])).await.unwrap();
+        let gas = receipt["gasUsed"].as_str().expect("it is not mined");
+        u64::from_str_radix(gas.trim_start_matches("0x"), 16).unwrap()
     }
 
     /// Whether a transaction was mined and did not revert; `None` while no block holds it.
@@ -182,6 +219,26 @@ impl Chain {
         let method = "eth_getTransactionByHash";
         let found: Option<Value> = self.rpc(method, json!([transaction])).await.unwrap();
         found.is_some()
+    }
+}
+
+/// Logs what it is told: three topics without data, then three topics with one word of it.
+const PLAY_MONEY: &str = "0x60403560203560003560006000a360c03560005260a03560803560603560206000a300";
+
+/// The call that settles a payment.
+pub(crate) fn settlement(payment: &Payment) -> Token::transferWithAuthorizationCall {
+    let (v, r, s) = parts(&payment.signature);
+    let terms = &payment.authorization;
+    Token::transferWithAuthorizationCall {
+        from: terms.from,
+        to: terms.to,
+        value: terms.value,
+        validAfter: U256::from(terms.valid_after),
+        validBefore: U256::from(terms.valid_before),
+        nonce: terms.nonce,
+        v,
+        r,
+        s,
     }
 }
 
