@@ -13,8 +13,9 @@ use alloy::{
 use axum::{Json, Router};
 use counterfoil::{
     chain::{
-        Asset, Broadcast, ChainError, DomainError, GasFunds, Network, NetworkSettings, NonceUse,
-        Rejection, Relayer, SignedTransaction, SimulationError, StoredTransaction,
+        Asset, Broadcast, ChainError, DomainError, FacilitatorSettings, GasFunds, Network,
+        NetworkSettings, NonceUse, Rejection, Relayer, SignedTransaction, SimulationError,
+        StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
     payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
@@ -164,6 +165,7 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         confirmations,
         pay_to: PAY_TO,
         assets: vec![devnet.usdc()],
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
         float_key: None,
@@ -675,6 +677,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         confirmations: blocks(1),
         pay_to: PAY_TO,
         assets: Vec::new(),
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
         float_key: None,

@@ -128,15 +128,15 @@ impl Network {
 }
 
 /// One look at one authorization.
-struct Look<'a> {
-    node: &'a Node,
-    horizon: Horizon,
-    token: Address,
-    terms: &'a Authorization,
+pub(super) struct Look<'a> {
+    pub(super) node: &'a Node,
+    pub(super) horizon: Horizon,
+    pub(super) token: Address,
+    pub(super) terms: &'a Authorization,
 }
 
 impl Look<'_> {
-    async fn fact(
+    pub(super) async fn fact(
         &self,
         since_block: Option<u64>,
         known_transaction: Option<B256>,

@@ -8,7 +8,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{
-    Asset, ChainError, Network, RpcRefusal, bindings::Token, rpc::printable, settlement::Call,
+    Asset, ChainError, Network, RpcRefusal, bindings::Token, exchange::printable, settlement::Call,
 };
 use crate::payment::Authorization;
 

@@ -10,6 +10,7 @@ mod grant;
 mod hold;
 mod posting;
 mod refund;
+mod reversal;
 
 pub use account::Account;
 pub use charge::ChargeStatus;
@@ -17,3 +18,4 @@ pub use grant::{Grant, GrantId, GrantSource};
 pub use hold::{Allocation, InsufficientCredits, allocate};
 pub use posting::{Posting, PostingError, PostingReason};
 pub use refund::unspent;
+pub use reversal::{Reversal, Standing, recover, reverse};

@@ -10,6 +10,7 @@ mod confirmations;
 mod fact;
 mod key;
 mod policy;
+mod recheck;
 mod refund;
 mod state;
 mod step;
@@ -20,6 +21,7 @@ pub use confirmations::Confirmations;
 pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
 pub use policy::{Disposal, PlainTransfers, TransferPolicy};
+pub use recheck::{Recheck, recheck};
 pub use refund::{
     RefundFact, RefundState, RefundStep, VoidReason, next_refund_step, refund_amount,
 };

@@ -1,5 +1,7 @@
 //! What becomes of a transfer that was found on the chain.
 
+use alloy::primitives::B256;
+
 use super::{Reason, Service, Unavailable, random_id, settle::Progress};
 use crate::{
     base::{AgentAddress, Credits, PurchaseId},
@@ -240,20 +242,25 @@ impl Service {
     }
 }
 
-/// Another transaction may hold it by now: anyone can submit an authorization again.
-async fn find_authorized(
-    network: &Network,
-    payment: &Payment,
-    nonce: alloy::primitives::B256,
-) -> Result<Option<Inclusion>, ChainError> {
-    let terms = Authorization {
+/// The terms of an authorization of which only its use was seen.
+pub(super) fn terms_of(payment: &Payment, nonce: B256) -> Authorization {
+    Authorization {
         from: payment.transfer.from,
         to: payment.transfer.to,
         value: payment.transfer.value,
         valid_after: 0,
         valid_before: u64::MAX,
         nonce,
-    };
+    }
+}
+
+/// Another transaction may hold it by now: anyone can submit an authorization again.
+async fn find_authorized(
+    network: &Network,
+    payment: &Payment,
+    nonce: B256,
+) -> Result<Option<Inclusion>, ChainError> {
+    let terms = terms_of(payment, nonce);
     let since_block = Some(payment.since_block);
     let look = network
         .authorization_fact(

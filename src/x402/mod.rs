@@ -23,5 +23,5 @@ pub use payment::{
 pub use version::X402Version;
 pub use wire::{
     DomainExtra, PaymentPayload, PaymentRequired, PaymentRequirements, Resource, SCHEME_EXACT,
-    SettleResponse,
+    SettleRequest, SettleResponse,
 };

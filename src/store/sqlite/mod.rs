@@ -6,12 +6,14 @@
 mod arrivals;
 mod books;
 mod direct;
+pub(super) mod facilitators;
 mod finish;
 mod hold;
 mod housekeeping;
 mod payments;
 pub(super) mod reads;
 pub(super) mod refunds;
+pub(super) mod reversals;
 mod rows;
 mod settlements;
 mod start;

@@ -8,7 +8,7 @@ use super::{
         StoreLimits, writer::Command,
     },
     books::{self, NewGrant},
-    reads, rows,
+    reads, reversals, rows,
 };
 use crate::{
     base::{AgentAddress, PurchaseId, Timestamp},
@@ -251,10 +251,14 @@ pub(super) async fn to_wallet(
     payment: &Payment,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let amount = reversals::recover_loss(transaction, payment, now).await?;
+    if !amount.is_positive() {
+        return Ok(());
+    }
     let grant = NewGrant {
         wallet: payment.wallet,
         from: Account::Cash(payment.asset),
-        amount: payment.credits,
+        amount,
         source: source(payment.way),
         reason: PostingReason::Purchase,
         priority: PURCHASE_PRIORITY,
@@ -271,14 +275,13 @@ pub(super) async fn to_revenue(
     payment: &Payment,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let amount = reversals::recover_loss(transaction, payment, now).await?;
+    if !amount.is_positive() {
+        return Ok(());
+    }
     let cash = Account::Cash(payment.asset);
-    let posting = Posting::new(
-        cash,
-        Account::Revenue,
-        payment.credits,
-        PostingReason::DirectCall,
-    )
-    .map_err(|_| StoreError::Corrupt("credits_units"))?;
+    let posting = Posting::new(cash, Account::Revenue, amount, PostingReason::DirectCall)
+        .map_err(|_| StoreError::Corrupt("credits_units"))?;
     books::post(transaction, &posting, &payment.id.to_string(), now).await
 }
 
@@ -319,7 +322,8 @@ impl Command for GiveUp {
 
 /// Bars the payer if its tool has run and its payment will never come: the operator's loss, once.
 /// Also when the payer was sent away by then, as it is when the settlement takes long to fail; but
-/// not when the payment ran out because no settlement of ours was ever mined.
+/// not when the payment ran out because no settlement of ours was ever mined, unless it was left to a
+/// facilitator and the chain would have refused it.
 async fn bar_payer(transaction: &mut SqliteConnection, give_up: &GiveUp) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO barred_payers (payer, payment_id, created_ms)
@@ -328,7 +332,10 @@ async fn bar_payer(transaction: &mut SqliteConnection, give_up: &GiveUp) -> Resu
            AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL))
            AND (state <> 'expired' OR EXISTS (
                 SELECT 1 FROM relayer_transactions AS sent
-                WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
+                WHERE sent.payment_id = payments.id AND sent.status = 'closed')
+            OR EXISTS (
+                SELECT 1 FROM facilitator_requests AS asked
+                WHERE asked.payment_id = payments.id AND asked.would_fail))
          ON CONFLICT (payer) DO NOTHING",
     )
     .bind(give_up.now.millis())

@@ -166,7 +166,7 @@ async fn standings(
                     AS came
          FROM payments JOIN postings ON reference = payments.id
          WHERE wallet = ?2 AND booked = 'wallet' AND ?1 IN (from_account, to_account)
-           AND postings.reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'refund', 'refund_void')
+           AND postings.reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery', 'refund', 'refund_void')
          GROUP BY payments.id",
     )
     .bind(account)

@@ -9,7 +9,7 @@ use crate::{
         keys::{self, SecretKey},
     },
     base::NetworkId,
-    chain::{ChainError, Network, NetworkSettings},
+    chain::{ChainError, FacilitatorSettings, Network, NetworkSettings},
 };
 
 #[derive(Debug, clap::Args)]
@@ -47,6 +47,7 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         confirmations: config.confirmations,
         pay_to: config.pay_to,
         assets: Vec::new(),
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: Vec::new(),
         low_settlements: 0,
         float_key: None,
