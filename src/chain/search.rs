@@ -4,7 +4,7 @@ use alloy::{
     primitives::{Address, B256, U64},
     sol_types::SolEvent,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     ChainError, RpcRefusal,
@@ -80,17 +80,35 @@ impl Node {
         oldest: u64,
         newest: u64,
     ) -> Result<Vec<B256>, ChainError> {
+        let events = [
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            Token::AuthorizationCanceled::SIGNATURE_HASH,
+        ];
+        let topics = json!([events, terms.from.into_word(), terms.nonce]);
+        self.find_logs(token, &topics, (oldest, newest), |_| true)
+            .await
+    }
+
+    /// The newest wanted transactions between two blocks in which `contract` wrote logs of these topics.
+    /// Empty under the same condition.
+    pub(super) async fn find_logs(
+        &self,
+        contract: Address,
+        topics: &Value,
+        (oldest, newest): (u64, u64),
+        wanted: impl Fn(B256) -> bool,
+    ) -> Result<Vec<B256>, ChainError> {
         let mut window = Window::new(oldest.min(newest), newest);
         for _ in 0..REQUESTS_MAX {
-            match self.logs_of(token, terms, window.range()).await {
-                Ok(logs) if !logs.is_empty() => {
-                    let mut found: Vec<B256> =
-                        logs.iter().filter_map(|log| log.transaction_hash).collect();
+            match self.logs_of(contract, topics, window.range()).await {
+                Ok(logs) => {
+                    let found = logs.iter().filter_map(|log| log.transaction_hash);
+                    let mut found: Vec<B256> = found.filter(|found| wanted(*found)).collect();
                     found.dedup();
-                    return Ok(found);
+                    if !found.is_empty() || !window.step() {
+                        return Ok(found);
+                    }
                 }
-                Ok(_) if window.step() => {}
-                Ok(_) => return Ok(Vec::new()),
                 Err(ChainError::Rpc(refusal)) if asked_too_much(&refusal) && window.shrink() => {}
                 Err(error) => return Err(error),
             }
@@ -102,19 +120,15 @@ impl Node {
 
     async fn logs_of(
         &self,
-        token: Address,
-        terms: &Authorization,
+        contract: Address,
+        topics: &Value,
         (first, last): (u64, u64),
     ) -> Result<Vec<Log>, ChainError> {
-        let events = [
-            Token::AuthorizationUsed::SIGNATURE_HASH,
-            Token::AuthorizationCanceled::SIGNATURE_HASH,
-        ];
         let filter = json!({
-            "address": token,
+            "address": contract,
             "fromBlock": U64::from(first),
             "toBlock": U64::from(last),
-            "topics": [events, terms.from.into_word(), terms.nonce],
+            "topics": topics,
         });
         self.rpc.call("eth_getLogs", (filter,)).await
     }

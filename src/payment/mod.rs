@@ -11,6 +11,7 @@ mod fact;
 mod key;
 mod policy;
 mod recheck;
+mod refund;
 mod state;
 mod step;
 
@@ -21,5 +22,8 @@ pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
 pub use policy::{Disposal, PlainTransfers, TransferPolicy};
 pub use recheck::{Recheck, recheck};
+pub use refund::{
+    RefundFact, RefundState, RefundStep, VoidReason, next_refund_step, refund_amount,
+};
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

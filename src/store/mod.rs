@@ -13,6 +13,7 @@ mod direct;
 mod error;
 mod facilitators;
 mod payments;
+mod refunds;
 mod reversals;
 mod sqlite;
 mod suspense;
@@ -32,9 +33,10 @@ pub use error::StoreError;
 pub use facilitators::{RequestSettlement, SettlementNote, SettlementRequests};
 pub use payments::{
     BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord,
-    Payment, PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
+    Payment, PaymentRefusal, Purpose, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
+pub use refunds::{EndRefund, HoldRefund, Refund, RefundEnd, RefundRefusal, RefundSent, Rest};
 pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
 pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSuspense};
 
@@ -206,7 +208,7 @@ impl Store {
     }
 
     /// Reserves an account nonce, has the settlement signed with it and stores the raw transaction,
-    /// all in one commit. A payment that has an open transaction keeps that one.
+    /// all in one commit. What has an open transaction keeps that one.
     ///
     /// # Errors
     /// When the store cannot answer; then nothing was signed that anyone could send.
@@ -388,15 +390,15 @@ impl Store {
         sqlite::reads::committed_gwei(readers, chain_id, relayer, account_nonces).await
     }
 
-    /// The open relayer transaction of a payment.
+    /// The open transaction that was signed for something.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn open_transaction(
         &self,
-        id: PurchaseId,
+        purpose: Purpose,
     ) -> Result<Option<OpenTransaction>, StoreError> {
-        sqlite::reads::open_transaction(self.backend.readers(), id).await
+        sqlite::reads::open_transaction(self.backend.readers(), purpose).await
     }
 
     /// # Errors

@@ -31,6 +31,7 @@ mod payments;
 mod prices;
 mod purchase;
 mod rates;
+mod refunds;
 mod relayers;
 mod reorganizations;
 mod reorganized_calls;

@@ -5,6 +5,7 @@
 
 mod log;
 mod moves;
+mod refund;
 mod suspense;
 
 use axum::{
@@ -31,6 +32,7 @@ pub fn admin_router(service: Service, database: &str) -> Router {
         .route("/log", get(log::list))
         .route("/suspense", get(suspense::list))
         .route("/suspense/{payment}/move", post(moves::move_out))
+        .route("/refunds", post(refund::refund))
         .with_state(service)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(
