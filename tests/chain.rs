@@ -13,8 +13,9 @@ use alloy::{
 use axum::{Json, Router};
 use counterfoil::{
     chain::{
-        Asset, Broadcast, ChainError, DomainError, GasFunds, Network, NetworkSettings, NonceUse,
-        Rejection, Relayer, SignedTransaction, SimulationError, StoredTransaction,
+        Asset, Broadcast, ChainError, DomainError, FacilitatorSettings, GasFunds, Network,
+        NetworkSettings, NonceUse, Rejection, Relayer, SignedTransaction, SimulationError,
+        StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
     payment::{Authorization, AuthorizationFact, Confirmations, Inclusion, TransferMethod},
@@ -166,6 +167,7 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         pay_to: PAY_TO,
         assets: vec![devnet.usdc()],
         wallet_factories: Vec::new(),
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
         max_fee_per_gas: CAP,
@@ -680,6 +682,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         pay_to: PAY_TO,
         assets: Vec::new(),
         wallet_factories: Vec::new(),
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
         max_fee_per_gas: CAP,

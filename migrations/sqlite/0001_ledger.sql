@@ -22,11 +22,14 @@ CREATE TABLE postings (
     CONSTRAINT postings_amount_positive CHECK (amount_units > 0),
     CONSTRAINT postings_reason_known CHECK (reason IN (
         'purchase', 'charge', 'direct_call', 'promotion', 'expiry', 'suspense', 'attribution', 'reversal',
-        'refund', 'refund_paid', 'refund_void'
+        'recovery', 'refund', 'refund_paid', 'refund_void'
     ))
 );
 CREATE INDEX postings_from_account ON postings (from_account);
 CREATE INDEX postings_to_account ON postings (to_account);
+-- What became of one payment's money, up to those who have it now.
+CREATE INDEX postings_of_payment ON postings (reference)
+WHERE reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery');
 
 -- The only statement that moves a balance: so none moves without its posting.
 CREATE TRIGGER postings_move_balances AFTER INSERT ON postings BEGIN

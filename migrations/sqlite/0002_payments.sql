@@ -35,6 +35,8 @@ CREATE TABLE payments (
     booked           TEXT,
     -- Its block is deeper than any reorganization that is looked for.
     final            INTEGER NOT NULL DEFAULT 0,
+    -- How often the chain dropped it after it had counted.
+    reversals        INTEGER NOT NULL DEFAULT 0,
     -- Why it was given up, in x402's words.
     reason           TEXT,
     created_ms       INTEGER NOT NULL,
@@ -59,10 +61,15 @@ CREATE TABLE payments (
 CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
 CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
 CREATE INDEX payments_suspense ON payments (created_ms, id) WHERE booked = 'suspense';
+-- Whose blocks are still compared with the chain's.
+CREATE INDEX payments_not_final ON payments (chain_id, block, block_hash)
+WHERE final = 0 AND state IN ('credited', 'confirmed');
+CREATE INDEX payments_final ON payments (chain_id, block) WHERE final = 1;
 CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
--- One unsettled direct call a payer.
+CREATE INDEX payments_by_permit2 ON payments (payer) WHERE transfer_method = 'permit2' AND final = 0;
+-- One unsettled direct call a payer; what the chain dropped may come on top.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
-WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
+WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed') AND reversals = 0;
 
 CREATE TRIGGER payments_never_go BEFORE DELETE ON payments BEGIN
     SELECT RAISE(ABORT, 'payments are never deleted');
@@ -128,6 +135,20 @@ CREATE TABLE relayer_replaced (
     signed_ms     INTEGER NOT NULL,
     PRIMARY KEY (chain_id, relayer, account_nonce, hash),
     FOREIGN KEY (chain_id, relayer, account_nonce) REFERENCES relayer_transactions
+) WITHOUT ROWID;
+
+-- Payments that a facilitator elsewhere was asked to settle: stored before each request.
+CREATE TABLE facilitator_requests (
+    payment_id   TEXT    NOT NULL PRIMARY KEY REFERENCES payments (id),
+    -- Who was asked last, by host and port.
+    facilitator  TEXT    NOT NULL,
+    requests     INTEGER NOT NULL,
+    requested_ms INTEGER NOT NULL,
+    -- The transaction that was answered last: a hint where to look first, and no more.
+    hint         BLOB,
+    -- The chain would have refused the payment although its time had not run out.
+    would_fail   INTEGER NOT NULL DEFAULT 0,
+    CONSTRAINT facilitator_requests_positive CHECK (requests > 0)
 ) WITHOUT ROWID;
 
 -- The tool call that a direct payment pays for.

@@ -1,6 +1,7 @@
 //! The top floor: command line, configuration, keys and wiring; the only reader of the environment
 //! and the wall clock.
 
+pub mod authorization;
 pub mod cli;
 pub mod clock;
 pub mod config;

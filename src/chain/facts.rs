@@ -63,12 +63,7 @@ impl Network {
                 token,
                 terms,
             };
-            let fact = match terms.method {
-                TransferMethod::Eip3009 => look.fact(since_block, known_transaction).await?,
-                TransferMethod::Permit2 => {
-                    look.permit2_fact(since_block, known_transaction).await?
-                }
-            };
+            let fact = look.fact(since_block, known_transaction).await?;
             Ok(AuthorizationLook {
                 fact,
                 since_block: look.since_block(fact),
@@ -141,7 +136,18 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn fact(
+    pub(super) async fn fact(
+        &self,
+        since_block: Option<u64>,
+        known_transaction: Option<B256>,
+    ) -> Result<AuthorizationFact, ChainError> {
+        match self.terms.method {
+            TransferMethod::Eip3009 => self.eip3009_fact(since_block, known_transaction).await,
+            TransferMethod::Permit2 => self.permit2_fact(since_block, known_transaction).await,
+        }
+    }
+
+    async fn eip3009_fact(
         &self,
         since_block: Option<u64>,
         known_transaction: Option<B256>,

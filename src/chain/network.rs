@@ -14,7 +14,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::{
-    ChainError,
+    ChainError, Facilitator, FacilitatorSettings, FacilitatorSettingsError,
     node::Node,
     relayer::Relayer,
     rpc::{Rpc, http_client},
@@ -34,6 +34,8 @@ pub struct NetworkSettings {
     pub assets: Vec<Asset>,
     /// Contracts that may be called to make payers' wallets (ERC-6492).
     pub wallet_factories: Vec<Address>,
+    /// At least one; asked in this order.
+    pub facilitators: Vec<FacilitatorSettings>,
     /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
     /// else settles.
     pub relayer_keys: Vec<Zeroizing<[u8; 32]>>,
@@ -79,6 +81,8 @@ pub enum NetworkSettingsError {
     NoNode,
     #[error("rpc_url must be http:// or https:// with a host")]
     NotHttp,
+    #[error("facilitator {0}")]
+    Facilitator(#[from] FacilitatorSettingsError),
     #[error("relayer_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
     RelayerKey,
     #[error("relayer_key_file names the account {0} twice: give each relayer a key of its own")]
@@ -94,6 +98,7 @@ pub struct Network(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) id: NetworkId,
     pub(super) confirmations: Confirmations,
+    facilitators: Vec<Facilitator>,
     pub(super) relayers: Vec<Relayer>,
     pub(super) max_fee_per_gas: u128,
     low_settlements: u32,
@@ -109,7 +114,8 @@ impl Network {
     /// Takes the settings as they are; nothing is sent yet.
     ///
     /// # Errors
-    /// When no node is named, a URL is not one of HTTP, or a relayer's key is none or there twice.
+    /// When no node or no facilitator is named, a URL is not one of HTTP, or a relayer's key is none or
+    /// there twice.
     pub fn new(settings: NetworkSettings) -> Result<Self, NetworkSettingsError> {
         if settings.rpc_urls.is_empty() {
             return Err(NetworkSettingsError::NoNode);
@@ -125,8 +131,15 @@ impl Network {
             let rpc = Rpc::new(url, client.clone());
             Arc::new(Node::new(rpc, settings.id))
         });
+        if settings.facilitators.is_empty() {
+            return Err(FacilitatorSettingsError::Nobody.into());
+        }
+        let facilitators = settings.facilitators.into_iter();
+        let facilitators =
+            facilitators.map(|settings_of| Facilitator::new(settings_of, settings.id));
         Ok(Self(Arc::new(Inner {
             id: settings.id,
+            facilitators: facilitators.collect::<Result<_, _>>()?,
             confirmations: settings.confirmations,
             relayers,
             max_fee_per_gas: settings.max_fee_per_gas,
@@ -153,6 +166,12 @@ impl Network {
     #[must_use]
     pub fn assets(&self) -> &[Asset] {
         &self.0.assets
+    }
+
+    /// Who settles, in the order in which they are asked; at least one.
+    #[must_use]
+    pub fn facilitators(&self) -> &[Facilitator] {
+        &self.0.facilitators
     }
 
     /// For how many settlements each relayer should hold gas: with less it is low.

@@ -9,22 +9,16 @@ use std::{
 };
 
 use alloy::primitives::Bytes;
-use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
+use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{ChainError, RpcRefusal};
+use super::{ChainError, RpcRefusal, exchange};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Room for the receipt of a transaction that fills its gas limit (2^24, EIP-7825) with logs.
 const REPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-const MESSAGE_CHARS_MAX: usize = 300;
-
-/// Parts of a URL shorter than this are taken for words, not for secrets.
-const SECRET_CHARS_MIN: usize = 8;
 
 /// One node.
 pub(super) struct Rpc {
@@ -63,26 +57,16 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawV
     Box::<RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// A client for nodes: no redirects, no proxy from the environment, a limit on time.
+/// A client for nodes.
 pub(super) fn http_client() -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
-        .build()
+    exchange::client(REQUEST_TIMEOUT)
 }
 
 impl Rpc {
     pub(super) fn new(url: Url, client: Client) -> Self {
-        let host = url.host_str().unwrap_or_default();
-        let name = match url.port_or_known_default() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        };
         Self {
+            name: exchange::host_and_port(&url),
             url,
-            name,
             client,
             next_id: AtomicU64::new(1),
         }
@@ -104,9 +88,12 @@ impl Rpc {
             params,
         };
         let sent = self.client.post(self.url.clone()).json(&request).send();
-        let response = sent.await.map_err(|error| self.transport_error(&error))?;
+        let response = sent
+            .await
+            .map_err(|error| self.unreachable(exchange::in_words(&error).to_owned()))?;
         let status = response.status();
-        let body = self.bounded_body(response).await?;
+        let body = exchange::bounded_body(response, REPLY_BYTES_MAX).await;
+        let body = body.map_err(|reason| self.unreachable(reason))?;
         self.read_reply(status, &body, method)
     }
 
@@ -132,32 +119,6 @@ impl Rpc {
         serde_json::from_str(result.get()).map_err(|_| bad_reply())
     }
 
-    async fn bounded_body(&self, mut response: Response) -> Result<Vec<u8>, ChainError> {
-        let mut body = Vec::new();
-        loop {
-            let chunk = response.chunk().await;
-            let Some(chunk) = chunk.map_err(|error| self.transport_error(&error))? else {
-                return Ok(body);
-            };
-            if body.len() + chunk.len() > REPLY_BYTES_MAX {
-                return Err(self.unreachable(format!("its reply exceeds {REPLY_BYTES_MAX} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-    }
-
-    /// Says what went wrong in words of our own: the library's would spell out the URL.
-    fn transport_error(&self, error: &reqwest::Error) -> ChainError {
-        let reason = if error.is_timeout() {
-            "it did not answer in time"
-        } else if error.is_connect() {
-            "the connection failed"
-        } else {
-            "the connection broke"
-        };
-        self.unreachable(reason.to_owned())
-    }
-
     fn unreachable(&self, reason: String) -> ChainError {
         ChainError::Unreachable {
             node: self.name.clone(),
@@ -166,14 +127,10 @@ impl Rpc {
     }
 
     fn refusal(&self, error: &ErrorObject) -> RpcRefusal {
-        let mut message = error.message.clone();
-        for secret in self.secrets() {
-            message = message.replace(secret, "…");
-        }
         RpcRefusal {
             node: self.name.clone(),
             code: error.code,
-            message: printable(&message),
+            message: exchange::redacted(&error.message, self.secrets()),
             data: error.data.as_ref().and_then(revert_data),
         }
     }
@@ -184,16 +141,7 @@ impl Rpc {
         path.chain(self.url.password())
             .chain([self.url.username()])
             .chain(self.url.query())
-            .filter(|part| part.len() >= SECRET_CHARS_MIN)
     }
-}
-
-/// Text of others, fit for a log line.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(MESSAGE_CHARS_MAX)
-        .collect()
 }
 
 /// The bytes that a reverted call returned: nodes send them bare or under another `data`.

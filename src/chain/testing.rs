@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use alloy::primitives::Address;
 use zeroize::Zeroizing;
 
-use super::{Asset, Network, NetworkSettings};
+use super::{Asset, FacilitatorSettings, Network, NetworkSettings};
 use crate::{
     base::{NetworkId, UsdRate},
     payment::{Confirmations, TransferMethod},
@@ -32,6 +32,7 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         pay_to: Address::repeat_byte(3),
         assets: tokens.iter().map(asset).collect(),
         wallet_factories: vec![FACTORY],
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x11; 32])],
         low_settlements: 0,
         max_fee_per_gas: 100,

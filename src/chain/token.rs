@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::{
     Asset, ChainError, Network, RpcRefusal,
     bindings::{Permit2Proxy, Token},
-    rpc::printable,
+    exchange::printable,
     settlement::Call,
 };
 use crate::payment::{Authorization, PERMIT2, PERMIT2_PROXY, TransferMethod};

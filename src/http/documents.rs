@@ -251,8 +251,9 @@ pub(super) struct SignedCallRequest {
 pub(super) struct PurchaseRequest {
     /// The wallet to be credited.
     wallet_address: String,
-    /// A multiple of the operator's step.
-    credits: u64,
+    /// A multiple of the operator's step. With `transaction_hash` it may be left out or any amount, and
+    /// must be what the transfer is worth.
+    credits: Option<f64>,
     /// `x402`.
     payment_method: Option<String>,
     /// The client's own label.
@@ -261,6 +262,9 @@ pub(super) struct PurchaseRequest {
     payer_wallet_address: Option<String>,
     /// The payer's signature of the sponsor message, when it pays for another wallet.
     sponsor_signature: Option<String>,
-    /// CAIP-2: offers on this network only.
+    /// In place of a payment header: the transaction of a transfer to an address that this service is
+    /// paid at. It is credited to its sender, or, with the sender's sponsor message, to another wallet.
+    transaction_hash: Option<String>,
+    /// CAIP-2: offers on this network only; the transaction's network.
     network: Option<String>,
 }

@@ -140,6 +140,20 @@ impl<'a, 'b> Fields<'a, 'b> {
         credits
     }
 
+    /// Any amount of credits, down to a unit.
+    pub(super) fn optional_credits(&mut self, name: &str) -> Option<Credits> {
+        let member = self.member(name)?;
+        let credits: Option<Credits> = member.as_number().and_then(|token| token.parse().ok());
+        let credits = credits.filter(|credits| credits.is_positive());
+        if credits.is_none() {
+            self.refuse(
+                name,
+                "must be a plain number of credits, with at most four decimals",
+            );
+        }
+        credits
+    }
+
     /// # Errors
     /// With every problem found.
     pub(super) fn finish(self) -> Result<(), Problem> {

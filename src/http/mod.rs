@@ -11,6 +11,7 @@ mod balance;
 mod body;
 mod call;
 mod catalogue;
+mod claim;
 mod direct;
 mod documents;
 mod failures;

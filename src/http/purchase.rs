@@ -12,6 +12,7 @@ use super::{
     House,
     amounts::CreditsNumber,
     body,
+    claim::{self, TransactionHash},
     documents::{PurchaseDocument, PurchaseRequest, PurchaseStatusDocument, SettlingDocument},
     fields::{FieldProblem, Fields},
     openapi::{BodyRefusals, BudgetRefusals, PaymentHeader, VersionQuery},
@@ -25,8 +26,8 @@ use super::{
 use crate::{
     auth::json::Node,
     base::PurchaseId,
-    service::{BuyAnswer, BuyError, BuyRequest, Purchase, QuoteError},
-    x402::X402Version,
+    service::{BuyAnswer, BuyError, BuyRequest, ClaimRequest, Purchase, QuoteError},
+    x402::{SignedPayment, X402Version},
 };
 
 const LABEL_CHARS_MAX: usize = 128;
@@ -34,7 +35,8 @@ const LABEL_CHARS_MAX: usize = 128;
 /// Buy credits
 ///
 /// Without a payment header: 402 with x402 offers, one for each network and asset. With one: the
-/// purchase. The same authorization, sent again, returns the first purchase.
+/// purchase. The same authorization, sent again, returns the first purchase. With `transaction_hash` in
+/// place of a payment: credits for a transfer that the wallet made itself.
 #[utoipa::path(
     post,
     path = "/api/external/credits/purchase",
@@ -46,7 +48,7 @@ const LABEL_CHARS_MAX: usize = 128;
         (status = 202, body = SettlingDocument),
         (status = 400, description = "INVALID_REQUEST, CREDITS_NOT_A_MULTIPLE, INVALID_PAYMENT"),
         (status = 402, description = "An x402 PaymentRequired document"),
-        (status = 409, description = "The authorization was used already, and not for this"),
+        (status = 409, description = "The payment was used already, and not for this"),
         BodyRefusals,
         BudgetRefusals,
     )
@@ -63,9 +65,12 @@ pub(super) async fn buy(
     let pays = !matches!(payment, Ok(None));
     let version = asked.unless_paid(payment.as_ref().ok().and_then(Option::as_ref));
     let work = move |house: House| async move {
-        let mut request = read(&body::parse(&bytes)?)?;
+        let order = read(&body::parse(&bytes)?, payment?)?;
         drop(bytes);
-        request.payment = payment?;
+        let request = match order {
+            Order::Buy(request) => *request,
+            Order::Claim(claim) => return claim::claim(&house, client, &claim, version).await,
+        };
         if request.payment.is_some() {
             house.check_failures(client)?;
         }
@@ -87,10 +92,26 @@ pub(super) async fn buy(
     house.detached(pays, work).await
 }
 
-fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
+/// What a body asks for.
+enum Order {
+    Buy(Box<BuyRequest>),
+    Claim(ClaimRequest),
+}
+
+fn read(node: &Node<'_>, payment: Option<SignedPayment>) -> Result<Order, Problem> {
     let mut fields = Fields::of(node)?;
     let wallet = fields.required("wallet_address");
-    let credits = fields.whole_credits("credits");
+    let claims = fields.member("transaction_hash").is_some();
+    let transaction = fields.optional::<TransactionHash>("transaction_hash");
+    if claims && payment.is_some() {
+        let what = "or an x402 payment header: one of them pays";
+        fields.refuse("transaction_hash", what);
+    }
+    let credits = if claims {
+        fields.optional_credits("credits")
+    } else {
+        fields.whole_credits("credits")
+    };
     if fields
         .optional_text("payment_method")
         .is_some_and(|method| method != "x402")
@@ -110,26 +131,31 @@ fn read(node: &Node<'_>) -> Result<BuyRequest, Problem> {
     let payer = fields.optional("payer_wallet_address");
     let sponsor_signature = fields.optional("sponsor_signature");
     let network = fields.optional("network");
-    if fields.member("transaction_hash").is_some() {
-        fields.refuse(
-            "transaction_hash",
-            "is not taken: send an x402 payment header",
-        );
+    if claims {
+        let (wallet, TransactionHash(transaction)) = fields.all(wallet.zip(transaction))?;
+        return Ok(Order::Claim(ClaimRequest {
+            wallet,
+            transaction,
+            credits,
+            label,
+            payer,
+            sponsor_signature,
+            network,
+        }));
     }
-    let read = wallet.zip(credits);
-    let (wallet, credits) = fields.all(read)?;
-    Ok(BuyRequest {
+    let (wallet, credits) = fields.all(wallet.zip(credits))?;
+    Ok(Order::Buy(Box::new(BuyRequest {
         wallet,
         credits,
         label,
         payer,
         sponsor_signature,
         network,
-        payment: None,
-    })
+        payment,
+    })))
 }
 
-fn credited(purchase: &Purchase, version: X402Version) -> Response {
+pub(super) fn credited(purchase: &Purchase, version: X402Version) -> Response {
     let Purchase { payment, balance } = purchase;
     let document = PurchaseDocument {
         success: true,
@@ -146,7 +172,7 @@ fn credited(purchase: &Purchase, version: X402Version) -> Response {
     (receipt, Json(document)).into_response()
 }
 
-fn phrase(error: BuyError, version: X402Version) -> Result<Response, Problem> {
+pub(super) fn phrase(error: BuyError, version: X402Version) -> Result<Response, Problem> {
     match error {
         BuyError::PaymentRequired(quote) => Ok(payment_required(&quote, None, version)),
         BuyError::Refused {
@@ -159,6 +185,26 @@ fn phrase(error: BuyError, version: X402Version) -> Result<Response, Problem> {
             "the authorization is settled on the chain already: it is credited to its payer, or to \
              the wallet and for the credits that its sponsor signed; send it once more that way",
         )),
+        BuyError::Claimed { id, state } => Err(conflict(
+            "EXTERNAL_SIGNATURE_REQUEST_REPLAY",
+            "the transfer is counted already, and not for this wallet",
+        )
+        .with("charge_id", &id.to_string())
+        .with("charge_status", state.as_str())),
+        BuyError::InSuspense => Err(conflict(
+            "PAYMENT_IN_SUSPENSE",
+            "the transfer has arrived and is kept until the operator says whose it is; do not pay \
+             again, but ask the operator",
+        )),
+        BuyError::Pending => {
+            let detail = "the transaction is not mined yet; do not pay again, but send the same \
+                          request again";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", detail).retry_after(2))
+        }
+        BuyError::NothingIsSold => Err(Problem::fields(&[FieldProblem::new(
+            "/transaction_hash",
+            "nothing is bought on a chain here",
+        )])),
         BuyError::Unavailable(reason) => Err(Problem::unavailable(&reason)),
     }
 }

@@ -8,6 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{House, HttpLimits, problem::Problem};
 
+const PAYMENTS_FULL: &str = "too many payments are being looked at";
+
 /// How many requests work at one time.
 #[derive(Clone)]
 pub(super) struct Places {
@@ -41,15 +43,19 @@ impl House {
         self.place_for(false)
     }
 
+    /// A place among the requests that bring a payment, for work that has its place and turns out to
+    /// bring one.
+    ///
+    /// # Errors
+    /// 503 when all are taken.
+    pub(super) fn payment_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        take(&self.places.payments, PAYMENTS_FULL)
+    }
+
     fn place_for(&self, payment: bool) -> Result<Place, Problem> {
         let request = take(&self.places.requests, "too many requests are running")?;
         let payment = payment
-            .then(|| {
-                take(
-                    &self.places.payments,
-                    "too many payments are being looked at",
-                )
-            })
+            .then(|| take(&self.places.payments, PAYMENTS_FULL))
             .transpose()?;
         Ok(Place {
             _request: request,

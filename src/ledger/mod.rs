@@ -9,9 +9,11 @@ mod charge;
 mod grant;
 mod hold;
 mod posting;
+mod reversal;
 
 pub use account::Account;
 pub use charge::ChargeStatus;
 pub use grant::{Grant, GrantId, GrantSource};
 pub use hold::{Allocation, InsufficientCredits, allocate};
 pub use posting::{Posting, PostingError, PostingReason};
+pub use reversal::{Reversal, Standing, recover, reverse};

@@ -26,6 +26,8 @@ pub enum PostingReason {
     Attribution,
     /// The chain dropped a payment that was credited.
     Reversal,
+    /// What such a payment had cost the house came back, with the payment.
+    Recovery,
     /// Credits were taken back to be paid out.
     Refund,
     /// A refund reached its payer.
@@ -106,6 +108,7 @@ impl fmt::Display for PostingReason {
             Self::Suspense => "suspense",
             Self::Attribution => "attribution",
             Self::Reversal => "reversal",
+            Self::Recovery => "recovery",
             Self::Refund => "refund",
             Self::RefundPaid => "refund_paid",
             Self::RefundVoid => "refund_void",

@@ -11,6 +11,7 @@ mod fact;
 mod key;
 mod permit2;
 mod policy;
+mod recheck;
 mod state;
 mod step;
 
@@ -23,5 +24,6 @@ pub use fact::{AuthorizationFact, Inclusion};
 pub use key::PaymentKey;
 pub use permit2::{PERMIT2, PERMIT2_PROXY};
 pub use policy::{Disposal, PlainTransfers, TransferPolicy};
+pub use recheck::{Recheck, recheck};
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

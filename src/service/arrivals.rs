@@ -1,5 +1,7 @@
 //! What becomes of a transfer that was found on the chain.
 
+use alloy::primitives::B256;
+
 use super::{Reason, Service, Unavailable, random_id, settle::Progress};
 use crate::{
     base::{AgentAddress, Credits, PurchaseId},
@@ -157,7 +159,7 @@ impl Service {
     }
 
     /// The places of the transfers that a payment may be booked for, where its key names none.
-    async fn transfers_of(
+    pub(super) async fn transfers_of(
         &self,
         payment: PurchaseId,
         at: Inclusion,
@@ -175,7 +177,22 @@ impl Service {
         }
     }
 
-    /// The payment by Permit2 that waits for a transfer that looks like a plain one.
+    /// Whether each of the transfers that may be a payment's is counted for another.
+    pub(super) async fn are_counted_elsewhere(
+        &self,
+        payment: PurchaseId,
+        transfers: &[PaymentKey],
+    ) -> Result<bool, Unavailable> {
+        for key in transfers {
+            let counted = self.store().payment_by_key(key).await?;
+            if counted.is_none_or(|counted| counted.id == payment) {
+                return Ok(false);
+            }
+        }
+        Ok(!transfers.is_empty())
+    }
+
+    /// The payment by Permit2 that a transfer is of which looks like a plain one.
     async fn permit2_payment(
         &self,
         at: Inclusion,
@@ -188,7 +205,15 @@ impl Service {
             return Ok(None);
         }
         let (asset, transfer) = (arrival.asset, arrival.transfer);
-        let waiting = self.store().permit2_payments_of(asset, transfer).await?;
+        let mut waiting = self.store().permit2_payments_of(asset, transfer).await?;
+        // One that counts already has its place there; after a reorganization it may have another.
+        waiting.retain(|payment| {
+            let counts = matches!(
+                payment.state,
+                PaymentState::Confirmed | PaymentState::Credited
+            );
+            !counts || payment.transaction != Some(at.transaction)
+        });
         let nonces: Vec<_> = waiting.iter().filter_map(|payment| payment.nonce).collect();
         if nonces.is_empty() {
             return Ok(None);
@@ -290,22 +315,27 @@ impl Service {
     }
 }
 
-/// Another transaction may hold it by now: anyone can submit an authorization again.
-async fn find_authorized(
-    network: &Network,
-    payment: &Payment,
-    nonce: alloy::primitives::B256,
-) -> Result<Option<Inclusion>, ChainError> {
-    let signed = payment.authorization.as_ref();
-    let terms = Authorization {
-        method: signed.map_or(TransferMethod::Eip3009, |signed| signed.terms.method),
+/// The terms of an authorization of which only its use was seen.
+pub(super) fn terms_of(payment: &Payment, nonce: B256) -> Authorization {
+    Authorization {
+        // Only what EIP-3009 tokens log is seen without its terms.
+        method: TransferMethod::Eip3009,
         from: payment.transfer.from,
         to: payment.transfer.to,
         value: payment.transfer.value,
         valid_after: 0,
         valid_before: u64::MAX,
         nonce,
-    };
+    }
+}
+
+/// Another transaction may hold it by now: anyone can submit an authorization again.
+async fn find_authorized(
+    network: &Network,
+    payment: &Payment,
+    nonce: B256,
+) -> Result<Option<Inclusion>, ChainError> {
+    let terms = terms_of(payment, nonce);
     let since_block = Some(payment.since_block);
     let look = network
         .authorization_fact(

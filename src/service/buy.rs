@@ -12,7 +12,7 @@ use super::{
 use crate::{
     auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
-    payment::{Inclusion, PaymentState, PaymentWay, SignedAuthorization},
+    payment::{Booked, Inclusion, PaymentState, PaymentWay, SignedAuthorization},
     store::{NewPayment, Payment, PaymentRefusal},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
@@ -69,6 +69,18 @@ pub enum BuyError {
     /// The authorization was settled on the chain already, and cannot be credited as asked.
     #[error("the authorization is settled already")]
     Settled,
+    /// The claimed transfer is counted for another wallet.
+    #[error("the transfer belongs to {id}")]
+    Claimed { id: PurchaseId, state: PaymentState },
+    /// The money is here, and an operator has to say whose it is.
+    #[error("the transfer is in suspense")]
+    InSuspense,
+    /// The claimed transaction waits for its block.
+    #[error("the transaction is not mined yet")]
+    Pending,
+    /// There is no network to claim on.
+    #[error("no network is configured")]
+    NothingIsSold,
     #[error(transparent)]
     Unavailable(Unavailable),
 }
@@ -125,7 +137,7 @@ impl Service {
         self.check_amount(request.credits)
     }
 
-    fn quote_for(&self, request: &BuyRequest, error: &str) -> PaymentRequired {
+    pub(super) fn quote_for(&self, request: &BuyRequest, error: &str) -> PaymentRequired {
         self.purchase_quote(request.wallet, request.credits, request.network, error)
     }
 
@@ -346,7 +358,7 @@ impl Service {
 
     /// An authorization that was meant for a direct call buys nothing here, unless the call was given
     /// up and the money came all the same.
-    async fn repeat_of_direct(&self, known: Payment) -> Result<BuyAnswer, BuyError> {
+    pub(super) async fn repeat_of_direct(&self, known: Payment) -> Result<BuyAnswer, BuyError> {
         let id = known.id;
         if known.state == PaymentState::Refused {
             self.advance(id).await.map_err(BuyError::Unavailable)?;
@@ -367,7 +379,7 @@ impl Service {
         }
     }
 
-    async fn outcome(
+    pub(super) async fn outcome(
         &self,
         id: PurchaseId,
         first: bool,
@@ -378,6 +390,9 @@ impl Service {
             .await
             .map_err(BuyError::Unavailable)?;
         match payment.state {
+            PaymentState::Credited if payment.booked == Some(Booked::Suspense) => {
+                Err(BuyError::InSuspense)
+            }
             PaymentState::Credited => {
                 let balance = if first {
                     Some(self.total(payment.wallet).await?)

@@ -45,7 +45,7 @@ impl Service {
         }
     }
 
-    async fn wallet_check(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
+    pub(super) async fn wallet_check(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
         match timeout(PATIENCE, self.0.wallet_checks.acquire()).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(Unavailable::WalletChecksBusy),

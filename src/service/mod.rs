@@ -2,21 +2,25 @@
 //! its commits.
 //!
 //! In reading order: [`open_session`](Service::open_session), `call` (spend credits), `balance`,
-//! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `direct_call` (pay
-//! call by call), `settle` (drive a payment to its end), `relay` (its transactions), `relayers`
-//! (who signs them), `watch` (what arrives unasked) and `arrivals` (whose it is), `recover` (what a
-//! start and the workers do). Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and
-//! answers in values that `http` phrases.
+//! `quote` (what a payment must be), `payment_check` (is this one it?), `buy`, `claim`, `direct_call`
+//! (pay call by call), `settle` (drive a payment to its end), `facilitate` (by whom), `relay` (the
+//! relayers' transactions), `relayers` (who signs them), `watch` (what arrives unasked) and `arrivals`
+//! (whose it is), `recheck` (what reorganizations undo), `recover` (what a start and the workers do).
+//! Speaks no HTTP and no SQL: it asks the floor below, decides with the pure floors, and answers in
+//! values that `http` phrases.
 
 mod arrivals;
 mod balance;
 mod buy;
 mod call;
+mod claim;
 mod clock;
 mod contract_payer;
 mod direct_call;
+mod facilitate;
 mod payment_check;
 mod quote;
+mod recheck;
 mod recover;
 mod relay;
 mod relayers;
@@ -43,6 +47,7 @@ use tracing::Instrument;
 
 pub use buy::{BuyAnswer, BuyError, BuyRequest, Purchase};
 pub use call::{Binding, CallAnswer, CallError, SignatureProblem, SignedCall};
+pub use claim::{ClaimAnswer, ClaimRequest};
 pub use clock::Clock;
 pub use direct_call::{DirectAnswer, DirectError, DirectRequest, PaidCall};
 pub use payment_check::{PaymentProblem, Reason};
@@ -106,10 +111,14 @@ struct Inner {
     forms: Mutex<LruCache<String, Form>>,
     /// Payments that a task of this process drives at the moment.
     driven: Mutex<HashSet<PurchaseId>>,
+    /// Payments that a facilitator is asked to settle at the moment.
+    asking: Mutex<HashSet<PurchaseId>>,
     /// Places for contract wallets that are asked for their signatures.
     wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    /// Which blocks stood when they were looked at last.
+    rechecked: Mutex<HashMap<NetworkId, recheck::Rechecked>>,
     /// How many blocks each network's node gives at once, as far as is known.
     spans: Mutex<HashMap<NetworkId, u64>>,
     /// Transactions whose arrivals are booked, by their block.
@@ -130,8 +139,10 @@ impl Service {
             recipients: Mutex::default(),
             forms: Mutex::new(LruCache::new(FORMS_MAX)),
             driven: Mutex::default(),
+            asking: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
+            rechecked: Mutex::default(),
             spans: Mutex::default(),
             handled: Mutex::new(LruCache::new(HANDLED_MAX)),
             gas: Mutex::default(),

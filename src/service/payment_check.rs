@@ -48,6 +48,10 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    TransactionNotFound,
+    TransactionReverted,
+    TransactionWithoutPayment,
+    TransactionWorthMismatch,
     TransactionVanished,
 }
 
@@ -364,6 +368,10 @@ impl Reason {
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
             Self::PayerBarred => "payer_barred",
+            Self::TransactionNotFound => "transaction_not_found",
+            Self::TransactionReverted => "transaction_reverted",
+            Self::TransactionWithoutPayment => "transaction_without_payment",
+            Self::TransactionWorthMismatch => "transaction_worth_mismatch",
             Self::TransactionVanished => "transaction_vanished",
         }
     }

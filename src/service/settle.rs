@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
     base::PurchaseId,
-    chain::{ChainError, Network, Relayer, SimulationError},
+    chain::{Network, Relayer, SimulationError},
     payment::{
         AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
     },
@@ -76,13 +76,13 @@ impl Service {
         let Some(authorization) = &payment.authorization else {
             return self.await_transfer(network, &payment).await;
         };
-        let fact = look(network, &payment, authorization).await?;
+        let fact = self.look(network, &payment, authorization).await?;
         match next_step(payment.state, &authorization.terms, fact) {
             None => Ok(Progress::Settled),
             // Nobody waits for what was refused; it is looked at again once it has run out.
             Some(Step::Wait) if refused => Ok(Progress::Settled),
             Some(Step::Wait) => Ok(Progress::Waiting),
-            Some(Step::Settle) => self.settle(network, &payment, authorization).await,
+            Some(Step::Settle) => self.facilitate(network, &payment, authorization).await,
             Some(Step::Resend) => self.resend(network, &payment, authorization).await,
             Some(Step::Credit(at)) => {
                 self.credit(id, at).await?;
@@ -126,8 +126,8 @@ impl Service {
         Ok(Progress::Moved)
     }
 
-    /// Settles by the first relayer that can pay for it.
-    async fn settle(
+    /// Settles here, by the first relayer that can pay for it.
+    pub(super) async fn settle(
         &self,
         network: &Network,
         payment: &Payment,
@@ -167,15 +167,11 @@ impl Service {
             Ok(gas_limit) => gas_limit,
             Err(progress) => return Ok(Tried::Progress(progress)),
         };
-        let SignedAuthorization { terms, signature } = authorization;
-        let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
-            ATTEMPTS_MAX
-        } else {
-            WALLET_ATTEMPTS_MAX
-        };
-        if self.store().settlement_attempts(payment.id).await? >= attempts_max {
+        let used_up = self.attempts_are_used_up(network, payment, authorization);
+        if used_up.await? {
             return Ok(Tried::Progress(Progress::Waiting));
         }
+        let SignedAuthorization { terms, signature } = authorization;
         let fees = network.gas_price().await?.fees;
         let funds = network.gas_funds(address).await?;
         let call = network.settlement(payment.asset.token, terms, signature);
@@ -203,8 +199,24 @@ impl Service {
         }
     }
 
+    /// Whether enough was tried here for one payment.
+    pub(super) async fn attempts_are_used_up(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<bool, Unavailable> {
+        let SignedAuthorization { terms, signature } = authorization;
+        let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
+            ATTEMPTS_MAX
+        } else {
+            WALLET_ATTEMPTS_MAX
+        };
+        Ok(self.store().settlement_attempts(payment.id).await? >= attempts_max)
+    }
+
     /// The gas limit of a settlement, or what follows from its failure.
-    async fn simulate(
+    pub(super) async fn simulate(
         &self,
         network: &Network,
         relayer: Address,
@@ -224,14 +236,13 @@ impl Service {
                 | SimulationError::NoProxy),
             ) => error,
         };
-        if payment.state != PaymentState::Authorized {
+        let fact = self.look(network, payment, authorization).await?;
+        if !matches!(fact, AuthorizationFact::Unused { .. }) {
+            // It was used up since the last look: that is why. Look again soon.
             return Ok(Err(Progress::Waiting));
         }
-        if !matches!(
-            look(network, payment, authorization).await?,
-            AuthorizationFact::Unused { .. }
-        ) {
-            // It was used up since the last look: that is why. Look again soon.
+        if payment.state != PaymentState::Authorized {
+            self.note_refusal(network, payment.id, terms).await?;
             return Ok(Err(Progress::Waiting));
         }
         tracing::info!(%error, "a settlement would fail");
@@ -255,8 +266,25 @@ impl Service {
                 self.tend(network, &open).await?;
                 Ok(Progress::Waiting)
             }
-            None => self.settle(network, payment, authorization).await,
+            None => self.facilitate(network, payment, authorization).await,
         }
+    }
+
+    async fn look(
+        &self,
+        network: &Network,
+        payment: &Payment,
+        authorization: &SignedAuthorization,
+    ) -> Result<AuthorizationFact, Unavailable> {
+        let look = network
+            .authorization_fact(
+                payment.asset.token,
+                &authorization.terms,
+                Some(payment.since_block),
+                self.hint(network, payment).await?,
+            )
+            .await?;
+        Ok(look.fact)
     }
 
     /// Waits until `done` holds of the payment's state, or the time is over, and returns the
@@ -280,22 +308,6 @@ impl Service {
             drop(timeout_at(look_again, change).await);
         }
     }
-}
-
-async fn look(
-    network: &Network,
-    payment: &Payment,
-    authorization: &SignedAuthorization,
-) -> Result<AuthorizationFact, ChainError> {
-    let look = network
-        .authorization_fact(
-            payment.asset.token,
-            &authorization.terms,
-            Some(payment.since_block),
-            payment.transaction,
-        )
-        .await?;
-    Ok(look.fact)
 }
 
 /// Nothing is lost: the state is durable and the payment is looked at again.

@@ -170,7 +170,8 @@ impl Service {
             .await?)
     }
 
-    fn reorg_blocks_max(&self, id: NetworkId) -> u64 {
+    /// How far below the newest confirmed block reorganizations are followed.
+    pub(super) fn reorg_blocks_max(&self, id: NetworkId) -> u64 {
         let watch = self.settings().watch.get(&id);
         watch.map_or(0, |watch| watch.reorg_blocks_max)
     }

@@ -11,7 +11,9 @@ mod arrivals;
 mod calls;
 mod direct;
 mod error;
+mod facilitators;
 mod payments;
+mod reversals;
 mod sqlite;
 mod suspense;
 mod writer;
@@ -27,11 +29,13 @@ pub use calls::{
 };
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
+pub use facilitators::{RequestSettlement, SettlementNote, SettlementRequests};
 pub use payments::{
     BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord,
     Payment, PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
+pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
 pub use suspense::InSuspense;
 
 use crate::{
@@ -215,6 +219,42 @@ impl Store {
         answer
     }
 
+    /// Notes that a facilitator elsewhere is about to be asked to settle a payment, which may then be
+    /// broadcast at any time. False when the payment may not be settled any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nobody may be asked.
+    pub async fn request_settlement(&self, request: RequestSettlement) -> Result<bool, StoreError> {
+        let answer = self.queue.submit(request).await;
+        self.payments_changed.notify_waiters();
+        answer
+    }
+
+    /// Adds to what is known of a payment that a facilitator was asked to settle.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn note_settlement(
+        &self,
+        payment: PurchaseId,
+        note: SettlementNote,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .submit(sqlite::facilitators::NoteSettlement { payment, note })
+            .await
+    }
+
+    /// What facilitators elsewhere were asked for a payment; `None` when nobody was.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn settlement_requests(
+        &self,
+        payment: PurchaseId,
+    ) -> Result<Option<SettlementRequests>, StoreError> {
+        sqlite::facilitators::settlement_requests(self.backend.readers(), payment).await
+    }
+
     /// Books a confirmed transfer, once. True when this moved money in the books: another may have
     /// been first, and a payment whose tool has still to answer only becomes `confirmed`.
     ///
@@ -365,8 +405,8 @@ impl Store {
         sqlite::reads::payer_record(self.backend.readers(), payer).await
     }
 
-    /// Payments by Permit2 that this very transfer may pay: those that were not, the newest first,
-    /// and no more than 16.
+    /// Payments by Permit2 that this very transfer may pay: those that a reorganization may still
+    /// reach, or that were not paid; the newest first, and no more than 256.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -502,6 +542,78 @@ impl Store {
     /// When the store cannot answer.
     pub async fn is_barred(&self, payer: AgentAddress) -> Result<bool, StoreError> {
         sqlite::reads::is_barred(self.backend.readers(), payer).await
+    }
+
+    // Reorganizations -------------------------------------------------------------------------
+
+    /// Blocks that payments of a network still depend on, in order: at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn blocks_depended_on(
+        &self,
+        chain_id: u64,
+        after: Option<BlockId>,
+        limit: u32,
+    ) -> Result<Vec<BlockId>, StoreError> {
+        sqlite::reversals::blocks(self.backend.readers(), chain_id, after, limit).await
+    }
+
+    /// Payments that depend on a block, in no order: at most `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn payments_in_block(
+        &self,
+        chain_id: u64,
+        block: BlockId,
+        limit: u32,
+    ) -> Result<Vec<PurchaseId>, StoreError> {
+        sqlite::reversals::payments_in(self.backend.readers(), chain_id, block, limit).await
+    }
+
+    /// The newest block that credited payments of a network are in and do not depend on any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn newest_final_block(&self, chain_id: u64) -> Result<Option<BlockId>, StoreError> {
+        sqlite::reversals::newest_final_block(self.backend.readers(), chain_id).await
+    }
+
+    /// Credited payments in these blocks do not depend on them any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn finish_blocks(
+        &self,
+        chain_id: u64,
+        blocks: Vec<BlockId>,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .submit(sqlite::reversals::FinishBlocks { chain_id, blocks })
+            .await
+    }
+
+    /// Notes that a payment is in another block. Nothing is posted. False when it moved on meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn move_payment(&self, moved: MovePayment) -> Result<bool, StoreError> {
+        self.queue.submit(moved).await
+    }
+
+    /// Takes back all that a payment became in the books, and lets it wait for its transfer again.
+    /// `None` when it moved on meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is taken back.
+    pub async fn reverse_payment(
+        &self,
+        reverse: ReversePayment,
+    ) -> Result<Option<Reversed>, StoreError> {
+        let answer = self.queue.submit(reverse).await;
+        self.payments_changed.notify_waiters();
+        answer
     }
 
     // Suspense --------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ pub struct Payment {
     pub unattributed: bool,
     /// Where a credited payment's money went.
     pub booked: Option<Booked>,
+    /// How often the chain dropped it after it had counted.
+    pub reversals: u32,
     pub reason: Option<String>,
     /// When its state or its transaction changed last.
     pub updated_at: Timestamp,

@@ -14,12 +14,18 @@ pub use watcher::watcher;
 use crate::service::{Service, Unavailable};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(2);
+const RECHECK_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 const WATCH_GAS_EVERY: Duration = Duration::from_secs(10);
 
 /// Resolves open payments from the chain, until `stop`.
 pub async fn reconciler(service: Service, stop: CancellationToken) {
     every(RECONCILE_EVERY, "reconciler", stop, || service.reconcile()).await;
+}
+
+/// Looks again at credited payments that a reorganization may still undo, until `stop`.
+pub async fn rechecker(service: Service, stop: CancellationToken) {
+    every(RECHECK_EVERY, "rechecker", stop, || service.recheck()).await;
 }
 
 /// Voids overdue holds, expires grants and drops old replies, until `stop`.

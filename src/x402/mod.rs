@@ -11,6 +11,7 @@ mod field;
 mod header;
 mod network_name;
 mod payment;
+mod proof;
 pub mod v1;
 mod version;
 mod wire;
@@ -23,5 +24,5 @@ pub use payment::{
 pub use version::X402Version;
 pub use wire::{
     DomainExtra, PaymentPayload, PaymentRequired, PaymentRequirements, Resource, SCHEME_EXACT,
-    SettleResponse,
+    SettleRequest, SettleResponse,
 };

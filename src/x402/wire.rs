@@ -4,7 +4,7 @@ use alloy::primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::X402Version;
+use super::{X402Version, proof::Proof};
 use crate::{
     base::NetworkId,
     payment::{Authorization, TokenDomain, TransferMethod},
@@ -91,7 +91,7 @@ pub struct SettleResponse {
 #[serde(rename_all = "camelCase")]
 pub struct PaymentPayload {
     x402_version: u8,
-    payload: Eip3009Payload,
+    payload: Proof,
     accepted: PaymentRequirements,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<Resource>,
@@ -99,21 +99,13 @@ pub struct PaymentPayload {
     extensions: Option<Map<String, Value>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Eip3009Payload {
-    authorization: WireAuthorization,
-    signature: String,
-}
-
+/// What a facilitator is asked at `/settle`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WireAuthorization {
-    from: String,
-    to: String,
-    value: String,
-    valid_after: String,
-    valid_before: String,
-    nonce: String,
+pub struct SettleRequest {
+    x402_version: u8,
+    payment_payload: PaymentPayload,
+    payment_requirements: PaymentRequirements,
 }
 
 impl PaymentRequired {
@@ -192,6 +184,22 @@ impl SettleResponse {
     }
 }
 
+impl SettleRequest {
+    /// The settlement of a payment that meets `requirements`.
+    #[must_use]
+    pub fn new(
+        requirements: PaymentRequirements,
+        authorization: &Authorization,
+        signature: &[u8],
+    ) -> Self {
+        Self {
+            x402_version: X402Version::Two.number(),
+            payment_payload: PaymentPayload::new(requirements.clone(), authorization, signature),
+            payment_requirements: requirements,
+        }
+    }
+}
+
 impl PaymentPayload {
     /// The payment of one entry of `accepts`.
     #[must_use]
@@ -202,17 +210,7 @@ impl PaymentPayload {
     ) -> Self {
         Self {
             x402_version: X402Version::Two.number(),
-            payload: Eip3009Payload {
-                authorization: WireAuthorization {
-                    from: format!("{:#x}", authorization.from),
-                    to: format!("{:#x}", authorization.to),
-                    value: authorization.value.to_string(),
-                    valid_after: authorization.valid_after.to_string(),
-                    valid_before: authorization.valid_before.to_string(),
-                    nonce: format!("{:#x}", authorization.nonce),
-                },
-                signature: format!("0x{}", hex::encode(signature)),
-            },
+            payload: Proof::new(authorization, signature, &accepted.asset),
             accepted,
             resource: None,
             extensions: None,
@@ -277,6 +275,43 @@ mod tests {
         assert_eq!(
             serde_json::from_value::<PaymentRequired>(json).unwrap(),
             offer
+        );
+    }
+
+    #[test]
+    fn a_facilitator_is_asked_as_the_specification_writes_it() {
+        let authorization = Authorization {
+            method: TransferMethod::Eip3009,
+            from: Address::repeat_byte(0xab),
+            to: address!("209693Bc6afc0C5328bA36FaF03C514EF312287C"),
+            value: U256::from(1_000_000),
+            valid_after: 7,
+            valid_before: 300,
+            nonce: alloy::primitives::B256::repeat_byte(4),
+        };
+        let request = SettleRequest::new(requirements(), &authorization, &[0x1b; 65]);
+        let requirements = serde_json::to_value(requirements()).unwrap();
+        assert_eq!(
+            serde_json::to_value(request).unwrap(),
+            json!({
+                "x402Version": 2,
+                "paymentPayload": {
+                    "x402Version": 2,
+                    "payload": {
+                        "authorization": {
+                            "from": format!("0x{}", "ab".repeat(20)),
+                            "to": "0x209693bc6afc0c5328ba36faf03c514ef312287c",
+                            "value": "1000000",
+                            "validAfter": "7",
+                            "validBefore": "300",
+                            "nonce": format!("0x{}", "04".repeat(32)),
+                        },
+                        "signature": format!("0x{}", "1b".repeat(65)),
+                    },
+                    "accepted": requirements,
+                },
+                "paymentRequirements": requirements,
+            })
         );
     }
 

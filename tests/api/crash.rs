@@ -45,18 +45,18 @@ fn variable(name: &str) -> Option<u64> {
     Some(text.parse().expect("a number"))
 }
 
-fn dice(test: &str) -> StdRng {
+pub(crate) fn dice(test: &str) -> StdRng {
     let seed = variable("SEED").unwrap_or_else(|| rand::rng().random_range(0..1 << 32));
     println!("{test}: COUNTERFOIL_CRASH_SEED={seed}");
     StdRng::seed_from_u64(seed)
 }
 
-fn rounds() -> usize {
+pub(crate) fn rounds() -> usize {
     variable("ROUNDS").map_or(ROUNDS, |rounds| usize::try_from(rounds).unwrap())
 }
 
 /// Ends the service after a random time, and starts it again, sometimes only at the second try.
-async fn crash(house: &mut House, dice: &mut StdRng, within_ms: u64) {
+pub(crate) async fn crash(house: &mut House, dice: &mut StdRng, within_ms: u64) {
     tokio::time::sleep(Duration::from_millis(dice.random_range(0..within_ms))).await;
     house.kill_9().await;
     if dice.random_ratio(1, 3) {
@@ -247,7 +247,7 @@ fn purchases_survive_kills() {
 }
 
 /// Notes an answer, which must agree with the one before.
-fn remember(told: &mut Option<Reply>, now: Option<Reply>) {
+pub(crate) fn remember(told: &mut Option<Reply>, now: Option<Reply>) {
     let Some(now) = now else { return };
     // A start may still be under way, and a node busy; but an authorization that may have been
     // broadcast is never asked for again.
@@ -271,7 +271,7 @@ fn remember(told: &mut Option<Reply>, now: Option<Reply>) {
 }
 
 /// That each wallet has what it paid for, and the books what arrived.
-async fn all_credited(house: &House, bought: &BTreeMap<String, Wallet>) {
+pub(crate) async fn all_credited(house: &House, bought: &BTreeMap<String, Wallet>) {
     let books = house.settled_books().await;
     for wallet in bought.values() {
         assert_eq!(books.units(wallet), 4_000_000);

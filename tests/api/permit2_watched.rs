@@ -6,8 +6,11 @@ use alloy::primitives::U256;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Chain, House, Payment, Setup, Wallet, client::purchase, onchain::pull_step,
-    permit2::permit2_step, run, until,
+    Chain, House, Payment, Setup, Wallet,
+    client::{PURCHASE, purchase},
+    onchain::pull_step,
+    permit2::permit2_step,
+    run, until,
 };
 
 async fn house(chain: Arc<Chain>) -> House {
@@ -102,6 +105,30 @@ fn what_was_watched_first_is_known_when_its_authorization_comes() {
         let books = house.books().await;
         assert_eq!((books.units(&payer), books.units(&agent)), (1_000_000, 0));
         assert_eq!(books.payments("purchase credited"), 0);
+        all_is_booked(&house).await;
+    });
+}
+
+/// A claim of what a purchase brought buys nothing, whoever sends it.
+#[test]
+fn a_purchase_cannot_be_claimed_as_a_transfer() {
+    run(async {
+        let house = house(Chain::shared().await).await;
+        let (payer, agent) = (house.permit2_payer(100).await, Wallet::random());
+        let payment = house.quote(&payer, 100).await;
+        let body = sponsored(&payer, &agent, &payment);
+        let bought = house.pay_for(&body, &payment).await.expect(200);
+        let claim = |wallet: &Wallet| {
+            json!({
+                "wallet_address": wallet.name(),
+                "transaction_hash": bought.json["transaction"],
+                "payment_method": "x402",
+            })
+        };
+        house.post(PURCHASE, &claim(&payer)).await.expect(409);
+        house.post(PURCHASE, &claim(&agent)).await.expect(402);
+        let books = house.books().await;
+        assert_eq!((books.units(&agent), books.units(&payer)), (1_000_000, 0));
         all_is_booked(&house).await;
     });
 }

@@ -19,6 +19,7 @@ mod support;
 mod agentpmt;
 mod client;
 mod examples;
+mod facilitator;
 mod foundation;
 mod money;
 mod permit2;

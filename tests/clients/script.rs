@@ -19,7 +19,7 @@ use tokio::{
 use crate::support::{House, Wallet};
 
 /// Many times what any of them needs on a busy machine.
-const TIME_MAX: Duration = Duration::from_secs(90);
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(90);
 
 /// What the scripts send to a tool. In canonical JSON a Python client writes this in ASCII, and a
 /// TypeScript client does not.

@@ -5,6 +5,7 @@
 //! runs on, already checked. `docs/CONFIGURATION.md` is the reference; a test keeps it true.
 
 mod domain;
+mod facilitator;
 mod key_file;
 mod network;
 mod overrides;
@@ -17,6 +18,7 @@ mod tool;
 use std::{ffi::OsString, fs::File, io::Read, path::Path};
 
 pub use domain::{Config, Limits, Purchase, Session};
+pub use facilitator::{Authorization, Facilitator, RemoteFacilitator};
 pub use key_file::KeyFile;
 pub use network::{Asset, Network};
 pub use problems::{ConfigError, Problem};

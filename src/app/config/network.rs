@@ -6,6 +6,7 @@ use alloy::primitives::Address;
 use reqwest::Url;
 
 use super::{
+    facilitator::{self, Facilitator},
     key_file::{KeyFile, key_files},
     problems::Problems,
     raw,
@@ -36,7 +37,9 @@ pub struct Network {
     pub confirmations: Confirmations,
     /// Where payments arrive.
     pub pay_to: Address,
-    /// The keys that pay gas for settlement by this service itself; at least one.
+    /// Who settles, in the order in which they are asked; at least one.
+    pub facilitators: Vec<Facilitator>,
+    /// The keys that pay gas for settlement by this service itself; at least one where it may have to.
     pub relayer_keys: Vec<KeyFile>,
     /// For how many settlements a relayer should hold gas.
     pub relayer_low_settlements: u32,
@@ -77,6 +80,7 @@ impl fmt::Debug for Network {
             .field("id", &self.id)
             .field("confirmations", &self.confirmations)
             .field("pay_to", &self.pay_to)
+            .field("facilitators", &self.facilitators)
             .field("relayer_keys", &self.relayer_keys)
             .field("relayer_low_settlements", &self.relayer_low_settlements)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
@@ -118,11 +122,9 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         problems,
     );
     let pay_to = address(&format!("{key}.pay_to"), &raw.pay_to, problems);
-    if raw.facilitator != "local" {
-        let what = "is not supported by this version, which settles by itself: write \"local\"";
-        problems.add_value(format!("{key}.facilitator"), &raw.facilitator, what);
-    }
-    if raw.relayer_key_file.is_none() {
+    let facilitators =
+        facilitator::facilitators(&format!("{key}.facilitator"), &raw.facilitator, problems);
+    if raw.relayer_key_file.is_none() && facilitators.contains(&Facilitator::Local) {
         let what = "is missing; facilitator = \"local\" needs the key that pays its gas";
         problems.add(format!("{key}.relayer_key_file"), what);
     }
@@ -195,6 +197,7 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         rpc_urls,
         confirmations: confirmations?,
         pay_to: pay_to?,
+        facilitators,
         relayer_keys,
         relayer_low_settlements,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,

@@ -12,7 +12,7 @@ use super::problems::Problems;
 
 const PREFIX: &str = "COUNTERFOIL__";
 /// Keys whose text looks like a number, and is not.
-const TEXT_KEYS: [&str; 2] = ["price_credits", "eip712_version"];
+const TEXT_KEYS: [&str; 3] = ["price_credits", "eip712_version", "authorization"];
 
 /// One step of a path. Positions are ordered as numbers, so that elements are added in turn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -81,7 +81,7 @@ pub(super) struct Network {
     pub(super) confirmations: NumberOrName,
     pub(super) pay_to: String,
     #[serde(default = "local")]
-    pub(super) facilitator: String,
+    pub(super) facilitator: Facilitators,
     pub(super) relayer_key_file: Option<Files>,
     pub(super) relayer_password_file: Option<Files>,
     #[serde(default = "fifty")]
@@ -111,6 +111,34 @@ pub(super) enum OneOrMore {
 pub(super) enum Files {
     One(PathBuf),
     More(Vec<PathBuf>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be \"local\", the URL of a facilitator, a table of one, or a list of these"
+)]
+pub(super) enum Facilitators {
+    One(Facilitator),
+    More(Vec<Facilitator>),
+}
+
+/// A table is read key by key later: here, a mistake in one would hide its name.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be \"local\", the URL of a facilitator, or a table of one"
+)]
+pub(super) enum Facilitator {
+    Name(String),
+    Table(BTreeMap<String, TextOrNumber>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a text or a number")]
+pub(super) enum TextOrNumber {
+    Number(u64),
+    Text(String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -254,8 +282,8 @@ fn fifty() -> u32 {
     50
 }
 
-fn local() -> String {
-    "local".into()
+fn local() -> Facilitators {
+    Facilitators::One(Facilitator::Name("local".into()))
 }
 
 fn eip3009() -> String {

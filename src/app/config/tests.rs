@@ -92,6 +92,7 @@ fn the_reference_ends_in_an_example_that_works_and_repeats_the_defaults() {
     assert_eq!(network.id.to_string(), "eip155:84532");
     assert_eq!(network.rpc_urls.len(), 2);
     assert_eq!(network.confirmations, Confirmations::Safe);
+    assert_eq!(network.facilitators, [Facilitator::Local]);
     let [relayer] = network.relayer_keys.as_slice() else {
         panic!("{:?}", network.relayer_keys)
     };
@@ -138,6 +139,10 @@ fn the_reference_has_a_row_for_every_key_under_its_table() {
         (
             "## `[[network.asset]]`",
             "[[network]]\nasset = [{unknown = 1}]",
+        ),
+        (
+            "## A facilitator elsewhere",
+            &replaced(NETWORK, "facilitator = {url = 'http://a', unknown = 1}"),
         ),
         ("## `[[tool]]`", "[[tool]]\nunknown = 1"),
         ("## `[[tool.action]]`", "[[tool]]\naction = [{unknown = 1}]"),
@@ -352,7 +357,6 @@ fn wrong_values_of_a_network() {
                 "pay_to = '0x0000000000000000000000000000000000000000'",
                 "belongs to nobody",
             ),
-            ("facilitator = 'https://x402.example'", "write \"local\""),
             (
                 "max_fee_gwei = 0",
                 "network[0].max_fee_gwei: 0 is not within 1 and 10000",
@@ -393,9 +397,114 @@ fn wrong_values_of_a_network() {
             _ => replaced(NETWORK, line),
         },
     );
-    assert!(!problem(&replaced(NETWORK, "rpc_url = 'ws://h/hush'")).contains("hush"));
+    for line in [
+        "rpc_url = 'ws://h/hush'",
+        "facilitator = 'ws://h/hush'",
+        "facilitator = 'https://me:hush@x402.example'",
+        "facilitator = {url = 'http://a', authorization = 'hush', authorization_file = 'f'}",
+    ] {
+        assert!(
+            !problem(&replaced(NETWORK, line)).contains("hush"),
+            "{line}"
+        );
+    }
     let keyless = NETWORK.replace("relayer_key_file = \"relayer.key\"\n", "");
     assert!(problem(&keyless).starts_with("network[0].relayer_key_file: is missing"));
+    let spare = replaced(&keyless, "facilitator = ['https://x402.example', 'local']");
+    assert!(problem(&spare).starts_with("network[0].relayer_key_file: is missing"));
+}
+
+#[test]
+fn wrong_values_of_a_facilitator() {
+    assert_problems(
+        &[
+            (
+                "facilitator = 'Local'",
+                "network[0].facilitator: must be \"local\" or the http://",
+            ),
+            ("facilitator = 'ws://h/hush'", "must be \"local\" or the"),
+            ("facilitator = 5", "must be \"local\", the URL"),
+            ("facilitator = []", "must be 1 to 4 facilitators"),
+            (
+                "facilitator = 'https://me:hush@x402.example'",
+                "belongs in authorization_file",
+            ),
+            (
+                "facilitator = 'https://x402.example?key=hush'",
+                "belongs in authorization_file",
+            ),
+            (
+                "facilitator = ['local', 'local']",
+                "network[0].facilitator[1]: is configured twice",
+            ),
+            (
+                "facilitator = ['http://a/', {url = 'http://a'}]",
+                "network[0].facilitator[1]: is configured twice",
+            ),
+            (
+                "facilitator = {urls = 'http://a', url = 'http://a'}",
+                "network[0].facilitator.urls: is no key; the keys here are url,",
+            ),
+            (
+                "facilitator = {timeout_ms = 1000}",
+                "network[0].facilitator.url: is missing",
+            ),
+            (
+                "facilitator = {url = 'http://a', timeout_ms = 99}",
+                "network[0].facilitator.timeout_ms: 99 is not within 100 and 120000",
+            ),
+            (
+                "facilitator = ['local', {url = 'http://a', timeout_ms = 'soon'}]",
+                "network[0].facilitator[1].timeout_ms: must be a whole number",
+            ),
+            (
+                "facilitator = {url = 5}",
+                "facilitator.url: must be a string",
+            ),
+            (
+                "facilitator = {url = 'http://a', authorization = 'hush', authorization_file = 'f'}",
+                "facilitator.authorization: must not stand beside authorization_file",
+            ),
+        ],
+        |line| replaced(NETWORK, line),
+    );
+}
+
+#[test]
+fn others_may_settle() {
+    let keyless = NETWORK.replace("relayer_key_file = \"relayer.key\"\n", "");
+    let text = replaced(
+        &keyless,
+        "facilitator = ['https://x402.example/hush', {url = 'http://127.0.0.1:9', \
+         authorization_file = 'auth', timeout_ms = 500}]",
+    );
+    let config = parse(&text, []).unwrap();
+    let network = &config.networks[0];
+    assert_eq!(network.relayer_keys, []);
+    let [Facilitator::Remote(first), Facilitator::Remote(second)] = &network.facilitators[..]
+    else {
+        panic!("{network:?}")
+    };
+    assert_eq!(
+        (first.url.path(), &first.authorization, first.timeout),
+        ("/hush", &None, Duration::from_secs(30))
+    );
+    let file = Some(Authorization::File("auth".into()));
+    assert_eq!(
+        (&second.authorization, second.timeout.as_millis()),
+        (&file, 500)
+    );
+    assert!(!format!("{config:?}").contains("hush"));
+
+    let name = "COUNTERFOIL__NETWORK__0__FACILITATOR__1__AUTHORIZATION";
+    let text = text.replace("authorization_file = 'auth', ", "");
+    let config = parse(&text, [(name.into(), "12345".into())]).unwrap();
+    let Facilitator::Remote(second) = &config.networks[0].facilitators[1] else {
+        panic!("{config:?}")
+    };
+    let value = Authorization::Value("12345".to_owned().into());
+    assert_eq!(second.authorization, Some(value));
+    assert!(!format!("{config:?}").contains("12345"));
 }
 
 #[test]

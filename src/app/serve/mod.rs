@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use admin::socket_path;
 
 use super::{
+    authorization::AuthorizationError,
     config::{self, Config, ConfigError},
     keys::KeyError,
     telemetry::{self, TelemetryError},
@@ -44,6 +45,8 @@ pub enum ServeError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
     #[error("network {network}: {error}")]
     Network {
         network: String,
@@ -175,6 +178,7 @@ impl Running {
         let stop = CancellationToken::new();
         let mut workers = vec![
             tokio::spawn(worker::reconciler(service.clone(), stop.clone())),
+            tokio::spawn(worker::rechecker(service.clone(), stop.clone())),
             tokio::spawn(worker::sweeper(service.clone(), stop.clone())),
             tokio::spawn(worker::gas_watcher(service.clone(), stop.clone())),
         ];

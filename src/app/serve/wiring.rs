@@ -7,13 +7,14 @@ use tokio::task::JoinHandle;
 use super::{ServeError, connections::ConnectionLimits};
 use crate::{
     app::{
+        authorization::{self, AuthorizationError},
         clock,
         config::{self, Config},
         keys::{self, Signing},
     },
     auth::SessionKey,
     base::NetworkId,
-    chain::{Asset, Network, NetworkSettings},
+    chain::{Asset, FacilitatorSettings, Network, NetworkSettings, RemoteSettings},
     http::HttpLimits,
     service::{Clock, Parts, Service, Settings, WatchSettings},
     store::{Store, StoreLimits},
@@ -100,6 +101,7 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
         wallet_factories: config.wallet_factories.clone(),
+        facilitators: facilitators(&config.facilitators)?,
         relayer_keys: relayer_keys.collect::<Result<_, _>>()?,
         max_fee_per_gas: config.max_fee_per_gas,
         low_settlements: config.relayer_low_settlements,
@@ -108,6 +110,27 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         network: config.id.to_string(),
         error,
     })
+}
+
+fn facilitators(
+    config: &[config::Facilitator],
+) -> Result<Vec<FacilitatorSettings>, AuthorizationError> {
+    let facilitator = |config: &config::Facilitator| match config {
+        config::Facilitator::Local => Ok(FacilitatorSettings::Local),
+        config::Facilitator::Remote(remote) => {
+            let authorization = match &remote.authorization {
+                None => None,
+                Some(config::Authorization::Value(value)) => Some(value.clone()),
+                Some(config::Authorization::File(path)) => Some(authorization::read(path)?),
+            };
+            Ok(FacilitatorSettings::Remote(RemoteSettings {
+                url: remote.url.clone(),
+                authorization,
+                timeout: remote.timeout,
+            }))
+        }
+    };
+    config.iter().map(facilitator).collect()
 }
 
 fn asset(config: &config::Asset) -> Asset {

@@ -6,11 +6,13 @@
 mod arrivals;
 mod books;
 mod direct;
+pub(super) mod facilitators;
 mod finish;
 mod hold;
 mod housekeeping;
 mod payments;
 pub(super) mod reads;
+pub(super) mod reversals;
 mod rows;
 mod settlements;
 mod start;

@@ -8,7 +8,7 @@ use super::{
         StoreLimits, writer::Command,
     },
     books::{self, NewGrant},
-    reads, rows,
+    reads, reversals, rows,
 };
 use crate::{
     base::{AgentAddress, PurchaseId, Timestamp},
@@ -117,21 +117,22 @@ pub(super) async fn take_key(
 }
 
 /// Counts one of the transfers for the payment. False when each is counted for another.
-async fn take_transfer(
+pub(super) async fn take_transfer(
     transaction: &mut SqliteConnection,
-    credit: &CreditPayment,
+    payment: PurchaseId,
+    transfers: &[PaymentKey],
 ) -> Result<bool, StoreError> {
     let mut free = None;
-    for key in &credit.transfers {
+    for key in transfers {
         match reads::payment_of_key(&mut *transaction, key).await? {
-            Some(id) if id == credit.payment => return Ok(true),
+            Some(id) if id == payment => return Ok(true),
             Some(_) => {}
             None => free = free.or(Some(key)),
         }
     }
     match free {
-        Some(key) => take_key(transaction, key, credit.payment).await?,
-        None => return Ok(credit.transfers.is_empty()),
+        Some(key) => take_key(transaction, key, payment).await?,
+        None => return Ok(transfers.is_empty()),
     }
     Ok(true)
 }
@@ -179,7 +180,7 @@ impl Command for CreditPayment {
         let Some(payment) = reads::payment(&mut *transaction, self.payment).await? else {
             return Err(StoreError::Corrupt("payments"));
         };
-        if !take_transfer(&mut *transaction, self).await? {
+        if !take_transfer(&mut *transaction, self.payment, &self.transfers).await? {
             let give_up = GiveUp {
                 payment: self.payment,
                 state: PaymentState::Failed,
@@ -231,6 +232,14 @@ impl Command for CreditPayment {
     }
 }
 
+/// Which grants the credits of a payment belong to.
+pub(super) const fn source(way: PaymentWay) -> GrantSource {
+    match way {
+        PaymentWay::Purchase | PaymentWay::Direct => GrantSource::X402,
+        PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => GrantSource::OnChain,
+    }
+}
+
 /// The payment becomes credits of its wallet, or waits in suspense for an operator to say whose it is.
 /// What is worth less than a unit is on record only.
 pub(super) async fn to_its_account(
@@ -274,14 +283,15 @@ pub(super) async fn to_wallet(
     payment: &Payment,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let amount = reversals::recover_loss(transaction, payment, now).await?;
+    if !amount.is_positive() {
+        return Ok(());
+    }
     let grant = NewGrant {
         wallet: payment.wallet,
         from: Account::Cash(payment.asset),
-        amount: payment.credits,
-        source: match payment.way {
-            PaymentWay::Purchase | PaymentWay::Direct => GrantSource::X402,
-            PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => GrantSource::OnChain,
-        },
+        amount,
+        source: source(payment.way),
         reason: PostingReason::Purchase,
         priority: PURCHASE_PRIORITY,
         expires_at: None,
@@ -297,14 +307,13 @@ pub(super) async fn to_revenue(
     payment: &Payment,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let amount = reversals::recover_loss(transaction, payment, now).await?;
+    if !amount.is_positive() {
+        return Ok(());
+    }
     let cash = Account::Cash(payment.asset);
-    let posting = Posting::new(
-        cash,
-        Account::Revenue,
-        payment.credits,
-        PostingReason::DirectCall,
-    )
-    .map_err(|_| StoreError::Corrupt("credits_units"))?;
+    let posting = Posting::new(cash, Account::Revenue, amount, PostingReason::DirectCall)
+        .map_err(|_| StoreError::Corrupt("credits_units"))?;
     books::post(transaction, &posting, &payment.id.to_string(), now).await
 }
 
@@ -345,7 +354,8 @@ impl Command for GiveUp {
 
 /// Bars the payer if its tool has run and its payment will never come: the operator's loss, once.
 /// Also when the payer was sent away by then, as it is when the settlement takes long to fail; but
-/// not when the payment ran out because no settlement of ours was ever mined.
+/// not when the payment ran out because no settlement of ours was ever mined, unless it was left to a
+/// facilitator and the chain would have refused it.
 async fn bar_payer(transaction: &mut SqliteConnection, give_up: &GiveUp) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO barred_payers (payer, payment_id, created_ms)
@@ -354,7 +364,10 @@ async fn bar_payer(transaction: &mut SqliteConnection, give_up: &GiveUp) -> Resu
            AND (stage = 'done' OR (stage = 'abandoned' AND reply_status IS NOT NULL))
            AND (state <> 'expired' OR EXISTS (
                 SELECT 1 FROM relayer_transactions AS sent
-                WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
+                WHERE sent.payment_id = payments.id AND sent.status = 'closed')
+            OR EXISTS (
+                SELECT 1 FROM facilitator_requests AS asked
+                WHERE asked.payment_id = payments.id AND asked.would_fail))
          ON CONFLICT (payer) DO NOTHING",
     )
     .bind(give_up.now.millis())

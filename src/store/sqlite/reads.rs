@@ -209,9 +209,9 @@ pub(in super::super) async fn permit2_payments_of(
 ) -> Result<Vec<Payment>, StoreError> {
     let rows = sqlx::query(
         "SELECT * FROM payments
-         WHERE payer = ? AND state NOT IN ('confirmed', 'credited') AND transfer_method = 'permit2'
+         WHERE payer = ? AND transfer_method = 'permit2' AND final = 0
            AND chain_id = ? AND token = ? AND pay_to = ? AND amount = ?
-         ORDER BY created_ms DESC LIMIT 16",
+         ORDER BY created_ms DESC LIMIT 256",
     )
     .bind(transfer.from.as_slice())
     .bind(rows::signed(asset.network.chain_id(), "chain_id")?)
@@ -229,7 +229,7 @@ pub(in super::super) async fn payer_record(
 ) -> Result<PayerRecord, StoreError> {
     let (open, failed_settlements) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE state IN ('authorized', 'broadcast')),
-                count(*) FILTER (WHERE EXISTS (
+                count(*) FILTER (WHERE reversals = 0 AND EXISTS (
                     SELECT 1 FROM relayer_transactions AS sent
                     WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
          FROM payments WHERE payer = ? AND state NOT IN ('confirmed', 'credited')",

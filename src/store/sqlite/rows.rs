@@ -127,6 +127,7 @@ pub(super) fn payment(row: &SqliteRow) -> Result<Payment, StoreError> {
             .try_get::<Option<&str>, _>("booked")?
             .map(|booked| Booked::parse(booked).ok_or(StoreError::Corrupt("booked")))
             .transpose()?,
+        reversals: row.try_get("reversals")?,
         reason: row.try_get("reason")?,
         updated_at: Timestamp::from_millis(row.try_get("updated_ms")?),
     })

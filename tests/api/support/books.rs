@@ -24,6 +24,10 @@ pub(crate) struct Books {
     pub(crate) postings: i64,
     /// Payers whose settlement failed after their tool had run.
     pub(crate) barred: i64,
+    /// How often the chain dropped a payment after it had counted.
+    pub(crate) reversals: i64,
+    /// Payments that no reorganization is looked for under.
+    pub(crate) finals: i64,
 }
 
 impl Books {
@@ -59,7 +63,16 @@ impl Books {
     }
 
     pub(crate) fn revenue(&self) -> i64 {
-        self.accounts.get("revenue").copied().unwrap_or_default()
+        self.account("revenue")
+    }
+
+    /// What the house paid for payments that the chain dropped after they were spent.
+    pub(crate) fn lost(&self) -> i64 {
+        -self.account("loss")
+    }
+
+    fn account(&self, name: &str) -> i64 {
+        self.accounts.get(name).copied().unwrap_or_default()
     }
 
     /// Payments that are not at their end.
@@ -80,7 +93,7 @@ impl Books {
 }
 
 /// Each selects what must not be: a row is a broken rule.
-const RULES: [(&str, &str); 10] = [
+const RULES: [(&str, &str); 12] = [
     (
         "a payment that Permit2 brought is counted as a transfer too",
         "SELECT id, state FROM payments WHERE transfer_method = 'permit2' AND state = 'credited'
@@ -128,11 +141,29 @@ const RULES: [(&str, &str); 10] = [
            (SELECT count(*) FROM postings WHERE reference = charges.id)",
     ),
     (
-        "a credited payment is posted once, and no other is",
-        "SELECT id, state FROM payments WHERE (state = 'credited' AND credits_units > 0) <>
-           (SELECT count(*) FROM postings WHERE reference = payments.id)
-         OR (state = 'credited' AND credits_units <>
-           (SELECT coalesce(sum(amount_units), 0) FROM postings WHERE reference = payments.id))",
+        "a credited payment has brought cash once, and no other has",
+        "SELECT id, state FROM payments WHERE iif(state = 'credited', credits_units, 0) <>
+           (SELECT coalesce(sum(amount_units * (
+                (source.name LIKE 'cash:%') - (target.name LIKE 'cash:%'))), 0)
+            FROM postings
+            JOIN accounts AS source ON source.id = from_account
+            JOIN accounts AS target ON target.id = to_account
+            WHERE reference = payments.id)",
+    ),
+    (
+        "a payment that the chain never dropped is posted once, and what was in suspense twice",
+        "SELECT id, reversals FROM payments WHERE reversals = 0 AND credits_units > 0
+         AND (state = 'credited') <>
+           (SELECT count(*) FROM postings WHERE reference = payments.id AND reason <> 'attribution')",
+    ),
+    (
+        "a payment costs the house its amount at most, and nothing once it is credited",
+        "SELECT id, lost FROM (SELECT *,
+            (SELECT coalesce(sum(iif(name = 'loss', 1, -1) * amount_units), 0)
+             FROM postings JOIN accounts ON accounts.id = from_account
+             WHERE reference = payments.id AND reason IN ('reversal', 'recovery')
+               AND (name = 'loss' OR reason = 'recovery')) AS lost FROM payments)
+         WHERE lost < 0 OR lost > iif(state = 'credited', 0, credits_units)",
     ),
     (
         "no wallet is below zero",
@@ -169,6 +200,16 @@ pub(crate) async fn read(path: &Path) -> Books {
         requests: count(&mut connection, "SELECT count(*) FROM requests").await,
         postings: count(&mut connection, "SELECT count(*) FROM postings").await,
         barred: count(&mut connection, "SELECT count(*) FROM barred_payers").await,
+        reversals: count(
+            &mut connection,
+            "SELECT coalesce(sum(reversals), 0) FROM payments",
+        )
+        .await,
+        finals: count(
+            &mut connection,
+            "SELECT count(*) FROM payments WHERE final = 1",
+        )
+        .await,
     };
     sqlx::query("COMMIT")
         .execute(&mut connection)
@@ -220,6 +261,14 @@ pub(crate) async fn open_relayed(path: &Path) -> i64 {
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     let mut connection = options.connect().await.unwrap();
     let query = "SELECT count(*) FROM relayer_transactions WHERE status = 'open'";
+    count(&mut connection, query).await
+}
+
+/// Payments of which it is noted that the chain would refuse them.
+pub(crate) async fn would_fail(path: &Path) -> i64 {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let query = "SELECT count(*) FROM facilitator_requests WHERE would_fail";
     count(&mut connection, query).await
 }
 

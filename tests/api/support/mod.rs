@@ -1,7 +1,8 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
 //! over x402, [`contract_wallet`] who signs with code, [`onchain`] what payers and [`token`] what
-//! others do on the chain and [`permit2`] through another contract, [`proxy`] a bad line to it,
+//! others do on the chain and [`permit2`] through another contract, [`scene`] what is undone there,
+//! [`facilitator`] who may settle in the service's place and [`proxy`] a bad line to the node,
 //! [`client`] the requests and [`sender`] those that are sent again, [`books`] the database behind
 //! them, [`suspense`] what is entered there, [`cli`] the command line beside it.
 
@@ -10,12 +11,14 @@ pub(crate) mod chain;
 pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod contract_wallet;
+pub(crate) mod facilitator;
 pub(crate) mod house;
 pub(crate) mod misbehaving;
 pub(crate) mod onchain;
 pub(crate) mod payment;
 pub(crate) mod permit2;
 pub(crate) mod proxy;
+pub(crate) mod scene;
 pub(crate) mod sender;
 pub(crate) mod suspense;
 pub(crate) mod token;
@@ -34,9 +37,11 @@ pub(crate) use books::Books;
 pub(crate) use chain::Chain;
 pub(crate) use client::{Call, Reply};
 pub(crate) use contract_wallet::{ContractWallet, Temper};
+pub(crate) use facilitator::{Does, Facilitator, Says};
 pub(crate) use house::{House, Setup};
 pub(crate) use payment::Payment;
 pub(crate) use proxy::{Fault, Proxy};
+pub(crate) use scene::{Paid, Scene};
 pub(crate) use sender::{Request, Sender};
 pub(crate) use suspense::Suspended;
 pub(crate) use tools::Tools;

@@ -360,9 +360,14 @@ fn usdc_domain() -> Eip712Domain {
 impl House {
     /// Waits until every block up to now is watched.
     pub(crate) async fn caught_up(&self) {
-        let head = self.chain.head().await;
+        self.caught_up_to_confirmed(1).await;
+    }
+
+    /// Waits until every confirmed block up to now is watched.
+    pub(crate) async fn caught_up_to_confirmed(&self, confirmations: u64) {
+        let confirmed = self.chain.head().await + 1 - confirmations;
         until("blocks are not watched", async || {
-            self.next_watched().await > head
+            self.next_watched().await > confirmed
         })
         .await;
     }

@@ -3,7 +3,7 @@
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol,
-    sol_types::{Eip712Domain, SolCall, SolStruct},
+    sol_types::{Eip712Domain, SolCall, SolEvent, SolStruct},
 };
 use counterfoil::chain::devnet::{CHAIN_ID, USDC};
 use serde_json::{Value, json};
@@ -12,6 +12,9 @@ use super::{Chain, Payment, Wallet, until};
 
 sol! {
     interface Token {
+        event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+        event Transfer(address indexed from, address indexed to, uint256 value);
+
         function transfer(address to, uint256 value) external returns (bool);
         function owner() external view returns (address);
         function blacklist(address account) external;
@@ -53,10 +56,14 @@ impl Chain {
     /// Sends a call of the token from an account whose key nobody here needs, and waits for its
     /// block if the node makes one by itself.
     async fn send(&self, from: Address, call: &impl SolCall) -> B256 {
+        self.send_to(USDC, from, call.abi_encode()).await
+    }
+
+    async fn send_to(&self, contract: Address, from: Address, data: Vec<u8>) -> B256 {
         let transaction = json!({
             "from": from,
-            "to": USDC,
-            "data": Bytes::from(call.abi_encode()),
+            "to": contract,
+            "data": Bytes::from(data),
             "gas": U256::from(300_000),
             "maxPriorityFeePerGas": U256::from(TIP_WEI),
             "maxFeePerGas": U256::from(4 * TIP_WEI),
@@ -81,8 +88,39 @@ impl Chain {
 
     /// A stranger who saw the payment settles it.
     pub(crate) async fn front_run(&self, payment: &Payment) -> B256 {
-        let call = settlement(payment);
-        self.send(self.stranger().await, &call).await
+        self.send(self.stranger().await, &settlement(payment)).await
+    }
+
+    /// A transaction that tries to settle the payment, and reverts.
+    pub(crate) async fn fails_to_settle(&self, payment: &Payment) -> B256 {
+        let mut forged = payment.clone();
+        forged.signature[0] ^= 1;
+        let hash = self.front_run(&forged).await;
+        assert_eq!(self.succeeded(hash).await, Some(false));
+        hash
+    }
+
+    /// A transaction with the very events of the payment's settlement, by a token that anybody can
+    /// make.
+    pub(crate) async fn settle_in_play_money(&self, payment: &Payment) -> B256 {
+        let token = Wallet::random().address();
+        self.rpc::<()>("anvil_setCode", json!([token, PLAY_MONEY]))
+            .await
+            .unwrap();
+        let terms = &payment.authorization;
+        let words = [
+            Token::AuthorizationUsed::SIGNATURE_HASH,
+            terms.from.into_word(),
+            terms.nonce,
+            Token::Transfer::SIGNATURE_HASH,
+            terms.from.into_word(),
+            terms.to.into_word(),
+            terms.value.into(),
+        ];
+        let hash = self.send_to(token, self.stranger().await, words.concat());
+        let hash = hash.await;
+        assert_eq!(self.succeeded(hash).await, Some(true));
+        hash
     }
 
     /// The payer takes the payment back.
@@ -183,6 +221,9 @@ impl Chain {
         found.is_some()
     }
 }
+
+/// Logs what it is told: three topics without data, then three topics with one word of it.
+const PLAY_MONEY: &str = "0x60403560203560003560006000a360c03560005260a03560803560603560206000a300";
 
 /// The call that settles a payment.
 pub(crate) fn settlement(payment: &Payment) -> Token::transferWithAuthorizationCall {

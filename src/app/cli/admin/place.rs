@@ -9,7 +9,7 @@ use crate::{
         keys::{self, SecretKey},
     },
     base::NetworkId,
-    chain::{ChainError, Network, NetworkSettings},
+    chain::{ChainError, FacilitatorSettings, Network, NetworkSettings},
 };
 
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,7 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         pay_to: config.pay_to,
         assets: Vec::new(),
         wallet_factories: Vec::new(),
+        facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: Vec::new(),
         low_settlements: 0,
         max_fee_per_gas: config.max_fee_per_gas,
