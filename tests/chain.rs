@@ -170,6 +170,7 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
+        float_key: None,
         max_fee_per_gas: CAP,
     })
     .unwrap()
@@ -685,6 +686,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
+        float_key: None,
         max_fee_per_gas: CAP,
     };
     let elsewhere = Network::new(settings).unwrap();

@@ -29,7 +29,7 @@ CREATE INDEX postings_from_account ON postings (from_account);
 CREATE INDEX postings_to_account ON postings (to_account);
 -- What became of one payment's money, up to those who have it now.
 CREATE INDEX postings_of_payment ON postings (reference)
-WHERE reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery');
+WHERE reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery', 'refund', 'refund_void');
 
 -- The only statement that moves a balance: so none moves without its posting.
 CREATE TRIGGER postings_move_balances AFTER INSERT ON postings BEGIN

@@ -60,6 +60,7 @@ CREATE TABLE payments (
 ) WITHOUT ROWID;
 CREATE INDEX payments_open ON payments (id) WHERE state IN ('authorized', 'broadcast', 'refused');
 CREATE INDEX payments_open_of_payer ON payments (payer) WHERE state IN ('authorized', 'broadcast');
+CREATE INDEX payments_of_wallet ON payments (wallet) WHERE booked = 'wallet';
 CREATE INDEX payments_suspense ON payments (created_ms, id) WHERE booked = 'suspense';
 -- Whose blocks are still compared with the chain's.
 CREATE INDEX payments_not_final ON payments (chain_id, block, block_hash)
@@ -99,14 +100,59 @@ CREATE TRIGGER payment_keys_never_go BEFORE DELETE ON payment_keys BEGIN
     SELECT RAISE(ABORT, 'payment keys are never deleted');
 END;
 
--- What a relayer signed, stored before it is broadcast. A row takes its account nonce for good, and
+-- Payments on their way back to their payers.
+CREATE TABLE refunds (
+    id               TEXT    NOT NULL PRIMARY KEY,
+    payment_id       TEXT    NOT NULL REFERENCES payments (id),
+    state            TEXT    NOT NULL,
+    chain_id         INTEGER NOT NULL,
+    token            BLOB    NOT NULL,
+    -- The account that pays, and the payer who is paid.
+    float            BLOB    NOT NULL,
+    payer            BLOB    NOT NULL,
+    -- Base units of the token: up to 256 bits, so text.
+    amount           TEXT    NOT NULL,
+    -- The credits that were taken back, and the grant that they were taken from.
+    units            INTEGER NOT NULL,
+    grant_id         INTEGER NOT NULL REFERENCES grants (id),
+    -- Nothing that was signed for it can be in an older block.
+    since_block      INTEGER NOT NULL,
+    transaction_hash BLOB,
+    block            INTEGER,
+    block_hash       BLOB,
+    -- Why it is void.
+    reason           TEXT,
+    created_ms       INTEGER NOT NULL,
+    updated_ms       INTEGER NOT NULL,
+    CONSTRAINT refunds_state_known CHECK (state IN ('held', 'broadcast', 'paid', 'void')),
+    CONSTRAINT refunds_units_positive CHECK (units > 0),
+    CONSTRAINT refunds_paid_somewhere CHECK (state <> 'paid' OR (transaction_hash IS NOT NULL AND block IS NOT NULL))
+) WITHOUT ROWID;
+-- A payment goes back once.
+CREATE UNIQUE INDEX refunds_once ON refunds (payment_id) WHERE state <> 'void';
+CREATE INDEX refunds_open ON refunds (id) WHERE state IN ('held', 'broadcast');
+CREATE INDEX refunds_of_day ON refunds (chain_id, created_ms) WHERE state <> 'void';
+CREATE TRIGGER refunds_never_go BEFORE DELETE ON refunds BEGIN
+    SELECT RAISE(ABORT, 'refunds are never deleted');
+END;
+CREATE TRIGGER refunds_end_once BEFORE UPDATE ON refunds WHEN OLD.state IN ('paid', 'void') BEGIN
+    SELECT RAISE(ABORT, 'a refund at its end is never changed');
+END;
+CREATE TRIGGER refunds_same_terms BEFORE UPDATE OF
+    payment_id, chain_id, token, float, payer, amount, units, grant_id, since_block
+ON refunds BEGIN
+    SELECT RAISE(ABORT, 'the terms of a refund are never changed');
+END;
+
+-- What a relayer, or the float of refunds, signed, stored before it is broadcast. A row takes its account nonce for good, and
 -- holds the bytes that were signed with it last.
 CREATE TABLE relayer_transactions (
     chain_id      INTEGER NOT NULL,
     relayer       BLOB    NOT NULL,
     account_nonce INTEGER NOT NULL,
-    -- NULL where it only uses up an account nonce that others wait for.
+    -- What it is for; both NULL where it only uses up an account nonce that others wait for.
     payment_id    TEXT    REFERENCES payments (id),
+    refund_id     TEXT    REFERENCES refunds (id),
     hash          BLOB    NOT NULL,
     raw           BLOB    NOT NULL,
     -- The most that its gas may cost, in gwei.
@@ -117,9 +163,12 @@ CREATE TABLE relayer_transactions (
     -- When these bytes were signed: later than created_ms once they replaced others.
     signed_ms     INTEGER NOT NULL,
     CONSTRAINT relayer_transactions_nonce PRIMARY KEY (chain_id, relayer, account_nonce),
-    CONSTRAINT relayer_transactions_status_known CHECK (status IN ('open', 'closed'))
+    CONSTRAINT relayer_transactions_status_known CHECK (status IN ('open', 'closed')),
+    CONSTRAINT relayer_transactions_one_purpose CHECK (payment_id IS NULL OR refund_id IS NULL)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX relayer_transactions_one_open ON relayer_transactions (payment_id) WHERE status = 'open';
+-- A refund is signed under one account nonce: no two of its transactions can both be mined.
+CREATE UNIQUE INDEX relayer_transactions_one_refund ON relayer_transactions (refund_id);
 CREATE INDEX relayer_transactions_of_payment ON relayer_transactions (payment_id);
 CREATE INDEX relayer_transactions_open ON relayer_transactions (chain_id, relayer, account_nonce)
 WHERE status = 'open';
@@ -226,3 +275,18 @@ CREATE TABLE signing_keys (
     id         TEXT    NOT NULL,
     created_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What an operator did by hand, and why.
+CREATE TABLE admin_actions (
+    id         INTEGER PRIMARY KEY,
+    verb       TEXT    NOT NULL,
+    arguments  TEXT    NOT NULL,
+    note       TEXT,
+    created_ms INTEGER NOT NULL
+);
+CREATE TRIGGER admin_actions_never_change BEFORE UPDATE ON admin_actions BEGIN
+    SELECT RAISE(ABORT, 'admin actions are never changed');
+END;
+CREATE TRIGGER admin_actions_never_go BEFORE DELETE ON admin_actions BEGIN
+    SELECT RAISE(ABORT, 'admin actions are never deleted');
+END;

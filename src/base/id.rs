@@ -132,6 +132,12 @@ random_id!(
     "pur_"
 );
 
+random_id!(
+    /// Names one refund.
+    RefundId,
+    "ref_"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

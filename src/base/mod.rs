@@ -12,7 +12,7 @@ mod time;
 
 pub use address::{AddressError, AgentAddress};
 pub use credits::{Credits, CreditsError, UNITS_PER_CREDIT};
-pub use id::{ChargeId, IdError, PurchaseId, RequestId, Slug};
+pub use id::{ChargeId, IdError, PurchaseId, RefundId, RequestId, Slug};
 pub use network::{AssetId, NetworkId, NetworkIdError};
 pub use rate::{UsdRate, UsdRateError};
 pub use time::Timestamp;

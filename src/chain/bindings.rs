@@ -62,6 +62,7 @@ sol! {
         event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
         event AuthorizationCanceled(address indexed authorizer, bytes32 indexed nonce);
 
+        function transfer(address to, uint256 value) external returns (bool);
         function balanceOf(address account) external view returns (uint256);
         function allowance(address owner, address spender) external view returns (uint256);
         function DOMAIN_SEPARATOR() external view returns (bytes32);

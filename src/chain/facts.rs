@@ -12,7 +12,7 @@ use super::{
 use crate::payment::{Authorization, AuthorizationFact, Inclusion, TransferMethod};
 
 /// How far below what a look saw a later search ends: more than any reorganization goes back.
-const SEARCH_MARGIN_BLOCKS: u64 = 256;
+pub(super) const SEARCH_MARGIN_BLOCKS: u64 = 256;
 
 /// What one look at an authorization brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

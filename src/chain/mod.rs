@@ -23,6 +23,7 @@ mod fees;
 mod network;
 mod node;
 mod permit2;
+mod refund;
 mod relayer;
 mod rpc;
 mod search;
@@ -49,6 +50,7 @@ pub use facilitator::{
 pub use facts::{AuthorizationLook, IncludedTransaction, NonceUse};
 pub use fees::{Fees, GasPrice};
 pub use network::{Asset, Network, NetworkSettings, NetworkSettingsError};
+pub use refund::RefundTransfer;
 pub use relayer::{GasFunds, Relayer, SignedTransaction, StoredTransaction, cost_gwei};
 pub use search::SPAN_BLOCKS_MAX;
 pub use settlement::{Call, SETTLEMENT_GAS_MAX, SETTLEMENT_GAS_TYPICAL, is_signed_by_key};

@@ -39,6 +39,8 @@ pub struct NetworkSettings {
     /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
     /// else settles.
     pub relayer_keys: Vec<Zeroizing<[u8; 32]>>,
+    /// The key of the account that refunds are paid from; it holds gas too.
+    pub float_key: Option<Zeroizing<[u8; 32]>>,
     /// The most that is offered for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
     /// For how many settlements each relayer should hold gas.
@@ -87,6 +89,13 @@ pub enum NetworkSettingsError {
     RelayerKey,
     #[error("relayer_key_file names the account {0} twice: give each relayer a key of its own")]
     RelayerTwice(Address),
+    #[error("refund_key_file must hold a private key of secp256k1: 32 bytes in hexadecimal")]
+    FloatKey,
+    #[error(
+        "refund_key_file holds the key of {0}, which is pay_to or a relayer: refunds are paid from an \
+         account of their own"
+    )]
+    FloatNotApart(Address),
     #[error("the HTTP client cannot start: {0}")]
     HttpClient(String),
 }
@@ -100,6 +109,7 @@ pub(super) struct Inner {
     pub(super) confirmations: Confirmations,
     facilitators: Vec<Facilitator>,
     pub(super) relayers: Vec<Relayer>,
+    pub(super) float: Option<Relayer>,
     pub(super) max_fee_per_gas: u128,
     low_settlements: u32,
     pay_to: Address,
@@ -125,6 +135,7 @@ impl Network {
             return Err(NetworkSettingsError::NotHttp);
         }
         let relayers = relayers(&settings)?;
+        let float = float(&settings, &relayers)?;
         let client = http_client()
             .map_err(|error| NetworkSettingsError::HttpClient(error.without_url().to_string()))?;
         let nodes = settings.rpc_urls.into_iter().map(|url| {
@@ -142,6 +153,7 @@ impl Network {
             facilitators: facilitators.collect::<Result<_, _>>()?,
             confirmations: settings.confirmations,
             relayers,
+            float,
             max_fee_per_gas: settings.max_fee_per_gas,
             low_settlements: settings.low_settlements,
             pay_to: settings.pay_to,
@@ -293,6 +305,23 @@ fn relayers(settings: &NetworkSettings) -> Result<Vec<Relayer>, NetworkSettingsE
         relayers.push(relayer);
     }
     Ok(relayers)
+}
+
+fn float(
+    settings: &NetworkSettings,
+    relayers: &[Relayer],
+) -> Result<Option<Relayer>, NetworkSettingsError> {
+    let Some(key) = &settings.float_key else {
+        return Ok(None);
+    };
+    let float = Relayer::new(key, settings.id, settings.max_fee_per_gas)
+        .ok_or(NetworkSettingsError::FloatKey)?;
+    let address = float.address();
+    let mut others = relayers.iter().map(Relayer::address);
+    if address == settings.pay_to || others.any(|other| other == address) {
+        return Err(NetworkSettingsError::FloatNotApart(address));
+    }
+    Ok(Some(float))
 }
 
 impl fmt::Debug for Network {

@@ -176,10 +176,16 @@ impl Network {
         &self.inner().relayers
     }
 
-    /// The configured account that has this address.
+    /// The account that refunds are paid from.
+    #[must_use]
+    pub fn float(&self) -> Option<&Relayer> {
+        self.inner().float.as_ref()
+    }
+
+    /// The configured account that has this address, whatever it signs.
     #[must_use]
     pub fn relayer(&self, address: Address) -> Option<&Relayer> {
-        let mut relayers = self.relayers().iter();
+        let mut relayers = self.relayers().iter().chain(self.float());
         relayers.find(|relayer| relayer.address() == address)
     }
 

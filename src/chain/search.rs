@@ -93,6 +93,19 @@ impl Node {
             .await
     }
 
+    /// The newest wanted transactions between two blocks in which `contract` wrote logs of these topics.
+    /// Empty under the same condition.
+    pub(super) async fn find_logs(
+        &self,
+        contract: Address,
+        topics: &Value,
+        blocks: (u64, u64),
+        wanted: impl Fn(B256) -> bool + Send + Sync,
+    ) -> Result<Vec<B256>, ChainError> {
+        let is_wanted = |log: &Log| log.transaction_hash.is_some_and(&wanted);
+        self.find(contract, topics, blocks, is_wanted, 1).await
+    }
+
     /// The transactions between two blocks that hold this very transfer, newest first, and
     /// complete, or an error, as above.
     pub(super) async fn find_transfers(

@@ -35,6 +35,7 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x11; 32])],
         low_settlements: 0,
+        float_key: None,
         max_fee_per_gas: 100,
     })
     .unwrap()

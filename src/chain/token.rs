@@ -125,11 +125,21 @@ impl Network {
         if terms.method == TransferMethod::Permit2 {
             self.check_proxy().await?;
         }
-        let Call { to, data, gas_max } = self.settlement(token, terms, signature);
+        let call = self.settlement(token, terms, signature);
+        self.simulate(relayer, &call).await
+    }
+
+    /// Tries a call of `from` against the newest block without sending it. Answers the gas limit to
+    /// sign it with, a margin included.
+    ///
+    /// # Errors
+    /// When the contract would refuse it, it would take too much gas, or no node answers.
+    pub async fn simulate(&self, from: Address, call: &Call) -> Result<u64, SimulationError> {
+        let gas_max = call.gas_max;
         let transaction = &json!({
-            "from": relayer,
-            "to": to,
-            "data": data,
+            "from": from,
+            "to": call.to,
+            "data": call.data,
             "gas": U64::from(gas_max),
         });
         let estimate = self.on_one_node(|node| async move {

@@ -9,6 +9,7 @@ mod charge;
 mod grant;
 mod hold;
 mod posting;
+mod refund;
 mod reversal;
 
 pub use account::Account;
@@ -16,4 +17,5 @@ pub use charge::ChargeStatus;
 pub use grant::{Grant, GrantId, GrantSource};
 pub use hold::{Allocation, InsufficientCredits, allocate};
 pub use posting::{Posting, PostingError, PostingReason};
+pub use refund::unspent;
 pub use reversal::{Reversal, Standing, recover, reverse};

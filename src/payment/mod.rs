@@ -12,6 +12,7 @@ mod key;
 mod permit2;
 mod policy;
 mod recheck;
+mod refund;
 mod state;
 mod step;
 
@@ -25,5 +26,8 @@ pub use key::PaymentKey;
 pub use permit2::{PERMIT2, PERMIT2_PROXY};
 pub use policy::{Disposal, PlainTransfers, TransferPolicy};
 pub use recheck::{Recheck, recheck};
+pub use refund::{
+    RefundFact, RefundState, RefundStep, VoidReason, next_refund_step, refund_amount,
+};
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

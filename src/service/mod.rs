@@ -22,6 +22,7 @@ mod payment_check;
 mod quote;
 mod recheck;
 mod recover;
+mod refund;
 mod relay;
 mod relayers;
 mod run;
@@ -53,13 +54,14 @@ pub use direct_call::{DirectAnswer, DirectError, DirectRequest, PaidCall};
 pub use payment_check::{PaymentProblem, Reason};
 pub use quote::QuoteError;
 pub use recover::StartError;
+pub use refund::RefundError;
 pub use session::{OpenSession, SessionProblem};
 pub use unavailable::Unavailable;
 pub use watch::{WatchRound, WatchSettings};
 
 use crate::{
     auth::{Form, SessionKey},
-    base::{Credits, NetworkId, PurchaseId, Timestamp},
+    base::{Credits, NetworkId, PurchaseId, RefundId, Timestamp},
     chain::{Network, Recipients},
     payment::TransferPolicy,
     store::Store,
@@ -84,6 +86,8 @@ pub struct Settings {
     pub max: Credits,
     pub quote_seconds: u64,
     pub settle_wait: Duration,
+    /// What may be refunded on a network in 24 hours; none where refunds are off.
+    pub refund_caps: HashMap<NetworkId, Credits>,
     pub transfer_policy: TransferPolicy,
     pub watch: HashMap<NetworkId, WatchSettings>,
 }
@@ -117,6 +121,7 @@ struct Inner {
     wallet_checks: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
+    refunds_reconciled: Mutex<Option<RefundId>>,
     /// Which blocks stood when they were looked at last.
     rechecked: Mutex<HashMap<NetworkId, recheck::Rechecked>>,
     /// How many blocks each network's node gives at once, as far as is known.
@@ -142,6 +147,7 @@ impl Service {
             asking: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
             reconciled: Mutex::default(),
+            refunds_reconciled: Mutex::default(),
             rechecked: Mutex::default(),
             spans: Mutex::default(),
             handled: Mutex::new(LruCache::new(HANDLED_MAX)),

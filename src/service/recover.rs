@@ -153,7 +153,7 @@ impl Service {
             }
             looks.join_all().await;
         }
-        Ok(())
+        self.reconcile_refunds().await
     }
 
     /// A few steps of one payment, unless a task drives it.

@@ -15,7 +15,7 @@ use crate::{
     payment::{
         AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
     },
-    store::{GiveUp, Payment, StoreSettlement, StoredSettlement},
+    store::{GiveUp, Payment, Purpose, StoreSettlement, StoredSettlement},
 };
 
 /// How long after a look the next one comes: soon at first, then less and less often.
@@ -97,7 +97,7 @@ impl Service {
             }
             Some(Step::Expire) => {
                 if payment.way == PaymentWay::Direct
-                    && let Some(open) = self.store().open_transaction(id).await?
+                    && let Some(open) = self.store().open_transaction(Purpose::Payment(id)).await?
                     // Whether it was mined, and failed, tells whose fault it is; without an answer
                     // it is not the payer's.
                     && let Err(error) = self.tend(network, &open).await
@@ -177,7 +177,7 @@ impl Service {
         let call = network.settlement(payment.asset.token, terms, signature);
         let by = relayer.clone();
         let settlement = StoreSettlement {
-            payment: payment.id,
+            purpose: Purpose::Payment(payment.id),
             chain_id: network.id().chain_id(),
             relayer: address,
             chain_nonce: funds.next_nonce,
@@ -261,7 +261,11 @@ impl Service {
         payment: &Payment,
         authorization: &SignedAuthorization,
     ) -> Result<Progress, Unavailable> {
-        match self.store().open_transaction(payment.id).await? {
+        match self
+            .store()
+            .open_transaction(Purpose::Payment(payment.id))
+            .await?
+        {
             Some(open) => {
                 self.tend(network, &open).await?;
                 Ok(Progress::Waiting)

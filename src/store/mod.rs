@@ -13,6 +13,7 @@ mod direct;
 mod error;
 mod facilitators;
 mod payments;
+mod refunds;
 mod reversals;
 mod sqlite;
 mod suspense;
@@ -32,11 +33,12 @@ pub use error::StoreError;
 pub use facilitators::{RequestSettlement, SettlementNote, SettlementRequests};
 pub use payments::{
     BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord,
-    Payment, PaymentRefusal, ReplaceTransaction, SignedTransaction, StoreSettlement,
+    Payment, PaymentRefusal, Purpose, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
+pub use refunds::{EndRefund, HoldRefund, Refund, RefundEnd, RefundRefusal, RefundSent, Rest};
 pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
-pub use suspense::InSuspense;
+pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSuspense};
 
 use crate::{
     base::{AgentAddress, AssetId, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
@@ -206,7 +208,7 @@ impl Store {
     }
 
     /// Reserves an account nonce, has the settlement signed with it and stores the raw transaction,
-    /// all in one commit. A payment that has an open transaction keeps that one.
+    /// all in one commit. What has an open transaction keeps that one.
     ///
     /// # Errors
     /// When the store cannot answer; then nothing was signed that anyone could send.
@@ -388,15 +390,15 @@ impl Store {
         sqlite::reads::committed_gwei(readers, chain_id, relayer, account_nonces).await
     }
 
-    /// The open relayer transaction of a payment.
+    /// The open transaction that was signed for something.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn open_transaction(
         &self,
-        id: PurchaseId,
+        purpose: Purpose,
     ) -> Result<Option<OpenTransaction>, StoreError> {
-        sqlite::reads::open_transaction(self.backend.readers(), id).await
+        sqlite::reads::open_transaction(self.backend.readers(), purpose).await
     }
 
     /// # Errors
@@ -628,6 +630,29 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<InSuspense>, StoreError> {
         sqlite::suspense::list(self.backend.readers(), after, limit).await
+    }
+
+    /// Gives a transfer in suspense to a wallet, once, and records it.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is moved.
+    pub async fn move_suspense(
+        &self,
+        moved: MoveSuspense,
+    ) -> Result<Result<MovedSuspense, MoveRefusal>, StoreError> {
+        self.queue.submit(moved).await
+    }
+
+    /// What operators did, the newest first: at most `limit` before the action `before`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn admin_actions(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AdminAction>, StoreError> {
+        sqlite::suspense::actions(self.backend.readers(), before, limit).await
     }
 
     // Start-up --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ use std::fmt;
 use alloy::primitives::{Address, B256};
 
 use crate::{
-    base::{AgentAddress, AssetId, Credits, PurchaseId, Timestamp},
+    base::{AgentAddress, AssetId, Credits, PurchaseId, RefundId, Timestamp},
     payment::{
         Booked, Inclusion, PaymentKey, PaymentState, PaymentWay, SignedAuthorization, Transfer,
     },
@@ -89,9 +89,18 @@ pub struct SignedTransaction {
     pub cost_gwei: u64,
 }
 
+/// What a transaction is signed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It settles a payment.
+    Payment(PurchaseId),
+    /// It pays a refund.
+    Refund(RefundId),
+}
+
 /// See [`super::Store::store_settlement`].
 pub struct StoreSettlement {
-    pub payment: PurchaseId,
+    pub purpose: Purpose,
     pub chain_id: u64,
     pub relayer: Address,
     /// The relayer's next account nonce after the newest block.
@@ -107,9 +116,9 @@ pub struct StoreSettlement {
 /// What became of a settlement that was to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredSettlement {
-    /// To be broadcast; the payment may have had it already.
+    /// To be broadcast; what it is for may have had it already.
     Signed(SignedTransaction),
-    /// The payment may not be settled any more.
+    /// What it is for may not be settled any more.
     Moved,
     /// The relayer does not hold what its open transactions and this one may cost together, in gwei.
     /// Nothing was signed that anyone could send.
@@ -171,7 +180,7 @@ pub struct OpenTransaction {
     pub relayer: Address,
     pub account_nonce: u64,
     /// None when it only uses its account nonce up.
-    pub payment: Option<PurchaseId>,
+    pub purpose: Option<Purpose>,
     /// The bytes that were signed last.
     pub signed: SignedTransaction,
     pub signed_at: Timestamp,
@@ -189,7 +198,7 @@ impl fmt::Debug for StoreSettlement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("StoreSettlement")
-            .field("payment", &self.payment)
+            .field("purpose", &self.purpose)
             .finish_non_exhaustive()
     }
 }

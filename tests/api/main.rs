@@ -35,6 +35,7 @@ mod permit2_watched;
 mod prices;
 mod purchase;
 mod rates;
+mod refunds;
 mod relayers;
 mod reorganizations;
 mod reorganized_calls;

@@ -12,6 +12,7 @@ mod overrides;
 mod problems;
 mod raw;
 mod read;
+mod refunds;
 mod server;
 mod tool;
 
@@ -22,6 +23,7 @@ pub use facilitator::{Authorization, Facilitator, RemoteFacilitator};
 pub use key_file::KeyFile;
 pub use network::{Asset, Network};
 pub use problems::{ConfigError, Problem};
+pub use refunds::Refunds;
 pub use server::Server;
 
 use problems::Problems;

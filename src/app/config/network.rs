@@ -10,6 +10,7 @@ use super::{
     key_file::{KeyFile, key_files},
     problems::Problems,
     raw,
+    refunds::{Refunds, refunds},
 };
 use crate::{
     base::{AgentAddress, AssetId, NetworkId, UsdRate},
@@ -41,6 +42,8 @@ pub struct Network {
     pub facilitators: Vec<Facilitator>,
     /// The keys that pay gas for settlement by this service itself; at least one where it may have to.
     pub relayer_keys: Vec<KeyFile>,
+    /// The account that refunds are paid from, and what it may pay in 24 hours.
+    pub refunds: Option<Refunds>,
     /// For how many settlements a relayer should hold gas.
     pub relayer_low_settlements: u32,
     /// The most that a settlement offers for a unit of gas, in wei.
@@ -83,6 +86,7 @@ impl fmt::Debug for Network {
             .field("facilitators", &self.facilitators)
             .field("relayer_keys", &self.relayer_keys)
             .field("relayer_low_settlements", &self.relayer_low_settlements)
+            .field("refunds", &self.refunds)
             .field("max_fee_per_gas", &self.max_fee_per_gas)
             .field("purchase_contract", &self.purchase_contract)
             .field("watch_from_block", &self.watch_from_block)
@@ -135,6 +139,7 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         raw.relayer_password_file.as_ref(),
         problems,
     );
+    let refunds = refunds(key, raw, problems);
     let relayer_low_settlements = problems.within(
         format!("{key}.relayer_low_settlements"),
         raw.relayer_low_settlements,
@@ -199,6 +204,7 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         pay_to: pay_to?,
         facilitators,
         relayer_keys,
+        refunds,
         relayer_low_settlements,
         max_fee_per_gas: u128::from(max_fee_gwei) * WEI_PER_GWEI,
         purchase_contract,

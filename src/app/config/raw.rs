@@ -84,6 +84,10 @@ pub(super) struct Network {
     pub(super) facilitator: Facilitators,
     pub(super) relayer_key_file: Option<Files>,
     pub(super) relayer_password_file: Option<Files>,
+    pub(super) refund_key_file: Option<PathBuf>,
+    pub(super) refund_password_file: Option<PathBuf>,
+    #[serde(default = "ten_thousand")]
+    pub(super) refund_cap_credits: i64,
     #[serde(default = "fifty")]
     pub(super) relayer_low_settlements: u32,
     #[serde(default = "five_hundred")]
@@ -272,6 +276,10 @@ fn one_confirmation() -> NumberOrName {
 
 fn five_hundred() -> u64 {
     500
+}
+
+fn ten_thousand() -> i64 {
+    10_000
 }
 
 fn sixty_four() -> u64 {

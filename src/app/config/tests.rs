@@ -390,6 +390,15 @@ fn wrong_values_of_a_network() {
                 "relayer_low_settlements = 1000001",
                 "relayer_low_settlements: 1000001 is not within 0 and 1000000",
             ),
+            (
+                "refund_cap_credits = 0",
+                "refund_cap_credits: 0 is not within",
+            ),
+            ("refund_key_file = ''", "refund_key_file: names no file"),
+            (
+                "refund_password_file = 'x'",
+                "is the password of no refund_key_file",
+            ),
             ("asset = []", "sells nothing"),
         ],
         |line| match line {
@@ -530,6 +539,16 @@ fn each_relayer_has_its_password_or_all_have_one() {
         key_files("relayer_key_file = ['a', 'b']\nrelayer_password_file = ['x', 'y']"),
         [pair("a", Some("x")), pair("b", Some("y"))]
     );
+}
+
+#[test]
+fn refunds_are_off_until_they_have_a_key() {
+    assert_eq!(config(NETWORK).unwrap().networks[0].refunds, None);
+    let line = "relayer_key_file = \"relayer.key\"";
+    let on = NETWORK.replace(line, &format!("{line}\nrefund_key_file = 'float.key'"));
+    let refunds = config(&on).unwrap().networks[0].refunds.clone().unwrap();
+    assert_eq!(refunds.key.path, Path::new("float.key"));
+    assert_eq!(refunds.cap, Credits::from_whole(10_000).unwrap());
 }
 
 #[test]

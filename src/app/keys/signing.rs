@@ -16,18 +16,22 @@ const PASSWORD_BYTES_MAX: usize = 4_096;
 pub enum Signing {
     /// Settlements.
     Relayer,
+    /// Refunds.
+    Float,
 }
 
 impl Signing {
     const fn password_option(self) -> &'static str {
         match self {
             Self::Relayer => "relayer_password_file",
+            Self::Float => "refund_password_file",
         }
     }
 
     const fn password_variable(self) -> &'static str {
         match self {
             Self::Relayer => "COUNTERFOIL_RELAYER_PASSWORD",
+            Self::Float => "COUNTERFOIL_REFUND_PASSWORD",
         }
     }
 }

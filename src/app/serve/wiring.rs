@@ -13,7 +13,7 @@ use crate::{
         keys::{self, Signing},
     },
     auth::SessionKey,
-    base::NetworkId,
+    base::{Credits, NetworkId},
     chain::{Asset, FacilitatorSettings, Network, NetworkSettings, RemoteSettings},
     http::HttpLimits,
     service::{Clock, Parts, Service, Settings, WatchSettings},
@@ -77,9 +77,15 @@ fn settings(config: &Config) -> Settings {
         max: config.purchase.max,
         quote_seconds: config.purchase.quote_seconds.unsigned_abs(),
         settle_wait: config.purchase.settle_wait,
+        refund_caps: config.networks.iter().filter_map(refund_cap).collect(),
         transfer_policy: config.purchase.transfer_policy.clone(),
         watch: config.networks.iter().map(watch).collect(),
     }
+}
+
+fn refund_cap(network: &config::Network) -> Option<(NetworkId, Credits)> {
+    let refunds = network.refunds.as_ref()?;
+    Some((network.id, refunds.cap))
 }
 
 fn watch(network: &config::Network) -> (NetworkId, WatchSettings) {
@@ -94,6 +100,8 @@ fn watch(network: &config::Network) -> (NetworkId, WatchSettings) {
 fn network(config: &config::Network) -> Result<Network, ServeError> {
     let relayer_keys = config.relayer_keys.iter();
     let relayer_keys = relayer_keys.map(|file| keys::signing_key(file, Signing::Relayer));
+    let float = config.refunds.as_ref();
+    let float_key = float.map(|float| keys::signing_key(&float.key, Signing::Float));
     let settings = NetworkSettings {
         id: config.id,
         rpc_urls: config.rpc_urls.clone(),
@@ -105,6 +113,7 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         relayer_keys: relayer_keys.collect::<Result<_, _>>()?,
         max_fee_per_gas: config.max_fee_per_gas,
         low_settlements: config.relayer_low_settlements,
+        float_key: float_key.transpose()?,
     };
     Network::new(settings).map_err(|error| ServeError::Network {
         network: config.id.to_string(),

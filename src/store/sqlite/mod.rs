@@ -12,6 +12,7 @@ mod hold;
 mod housekeeping;
 mod payments;
 pub(super) mod reads;
+pub(super) mod refunds;
 pub(super) mod reversals;
 mod rows;
 mod settlements;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Purchased credits are spent after promotions that were given a lower number.
-const PURCHASE_PRIORITY: i64 = 100;
+pub(super) const PURCHASE_PRIORITY: i64 = 100;
 
 /// Payments of one payer that may be open at once: each may cost the relayer its gas, and only the
 /// first of them is sure to be covered.

@@ -7,8 +7,8 @@ use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
     super::{
-        Balance, BusyRelayer, DirectCall, OpenTransaction, PayerRecord, Payment, StoreError,
-        StoredCall,
+        Balance, BusyRelayer, DirectCall, OpenTransaction, PayerRecord, Payment, Purpose,
+        StoreError, StoredCall,
     },
     rows,
 };
@@ -186,8 +186,10 @@ pub(in super::super) async fn busy_relayers(
     pool: &SqlitePool,
     chain_id: u64,
 ) -> Result<Vec<BusyRelayer>, StoreError> {
+    // History grows for ever, so it is never searched for the few that are open.
     let rows = sqlx::query(
-        "SELECT relayer, count(*) AS open FROM relayer_transactions
+        "SELECT relayer, count(*) AS open
+         FROM relayer_transactions INDEXED BY relayer_transactions_open
          WHERE chain_id = ? AND status = 'open' GROUP BY relayer",
     )
     .bind(rows::signed(chain_id, "chain_id")?)
@@ -250,7 +252,7 @@ pub(in super::super) async fn open_transactions(
     limit: u32,
 ) -> Result<Vec<OpenTransaction>, StoreError> {
     let rows = sqlx::query(
-        "SELECT * FROM relayer_transactions
+        "SELECT * FROM relayer_transactions INDEXED BY relayer_transactions_open
          WHERE chain_id = ? AND relayer = ? AND status = 'open' ORDER BY account_nonce LIMIT ?",
     )
     .bind(rows::signed(chain_id, "chain_id")?)
@@ -284,18 +286,25 @@ pub(in super::super) async fn committed_gwei<'e>(
 
 pub(in super::super) async fn open_transaction<'e>(
     executor: impl Executor<'e, Database = Sqlite>,
-    payment: PurchaseId,
+    purpose: Purpose,
 ) -> Result<Option<OpenTransaction>, StoreError> {
-    sqlx::query(
-        "SELECT * FROM relayer_transactions
-         WHERE payment_id = ? AND status = 'open'",
-    )
-    .bind(payment.to_string())
-    .fetch_optional(executor)
-    .await?
-    .as_ref()
-    .map(rows::open_transaction)
-    .transpose()
+    let (query, id) = match purpose {
+        Purpose::Payment(id) => (
+            "SELECT * FROM relayer_transactions WHERE payment_id = ? AND status = 'open'",
+            id.to_string(),
+        ),
+        Purpose::Refund(id) => (
+            "SELECT * FROM relayer_transactions WHERE refund_id = ? AND status = 'open'",
+            id.to_string(),
+        ),
+    };
+    sqlx::query(query)
+        .bind(id)
+        .fetch_optional(executor)
+        .await?
+        .as_ref()
+        .map(rows::open_transaction)
+        .transpose()
 }
 
 pub(in super::super) async fn replaced_hashes(

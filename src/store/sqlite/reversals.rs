@@ -247,7 +247,7 @@ async fn standing(
         "SELECT name, sum(iif(to_account = accounts.id, amount_units, -amount_units)) AS net_units
          FROM postings JOIN accounts ON accounts.id IN (from_account, to_account)
          WHERE reference = ?
-           AND reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery')
+           AND reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery', 'refund', 'refund_void')
          GROUP BY accounts.id",
     )
     .bind(payment.to_string())

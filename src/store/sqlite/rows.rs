@@ -6,8 +6,8 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::super::{
-    CallReply, DirectCall, OpenTransaction, Payment, ReplyKind, SignedTransaction, StoreError,
-    StoredCall,
+    CallReply, DirectCall, OpenTransaction, Payment, Purpose, ReplyKind, SignedTransaction,
+    StoreError, StoredCall,
 };
 use crate::{
     base::{AssetId, Credits, NetworkId, Timestamp},
@@ -186,15 +186,22 @@ pub(super) fn direct_call(row: &SqliteRow) -> Result<DirectCall, StoreError> {
     })
 }
 
+fn purpose(row: &SqliteRow) -> Result<Option<Purpose>, StoreError> {
+    if row.try_get::<Option<&str>, _>("payment_id")?.is_some() {
+        return Ok(Some(Purpose::Payment(parsed(row, "payment_id")?)));
+    }
+    if row.try_get::<Option<&str>, _>("refund_id")?.is_some() {
+        return Ok(Some(Purpose::Refund(parsed(row, "refund_id")?)));
+    }
+    Ok(None)
+}
+
 pub(super) fn open_transaction(row: &SqliteRow) -> Result<OpenTransaction, StoreError> {
     Ok(OpenTransaction {
         chain_id: unsigned(row, "chain_id")?,
         relayer: Address::from(bytes(row, "relayer")?),
         account_nonce: unsigned(row, "account_nonce")?,
-        payment: match row.try_get::<Option<&str>, _>("payment_id")? {
-            Some(_) => Some(parsed(row, "payment_id")?),
-            None => None,
-        },
+        purpose: purpose(row)?,
         signed_at: Timestamp::from_millis(row.try_get("signed_ms")?),
         created_at: Timestamp::from_millis(row.try_get("created_ms")?),
         signed: SignedTransaction {

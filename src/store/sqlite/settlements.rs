@@ -1,16 +1,16 @@
-//! The relayer's transactions: signed and stored before they are broadcast.
+//! The relayers' transactions, and the float's: signed and stored before they are broadcast.
 
 use alloy::primitives::B256;
 use sqlx::{Row, SqliteConnection};
 
 use super::{
     super::{
-        FillNonce, OpenTransaction, ReplaceTransaction, SignedTransaction, StoreError,
+        FillNonce, OpenTransaction, Purpose, ReplaceTransaction, SignedTransaction, StoreError,
         StoreSettlement, StoredSettlement, writer::Command,
     },
     reads, rows,
 };
-use crate::base::{PurchaseId, Timestamp};
+use crate::{base::Timestamp, payment::RefundState};
 
 /// The account nonce is taken in the transaction that stores the bytes signed with it: a crash
 /// leaves either both or neither, so no gap ever holds up the relayer.
@@ -21,7 +21,7 @@ impl Command for StoreSettlement {
         &self,
         transaction: &mut SqliteConnection,
     ) -> Result<Self::Answer, StoreError> {
-        if let Some(open) = reads::open_transaction(&mut *transaction, self.payment).await? {
+        if let Some(open) = reads::open_transaction(&mut *transaction, self.purpose).await? {
             return Ok(StoredSettlement::Signed(open.signed));
         }
         let nonce = self.next_nonce(transaction).await?;
@@ -30,15 +30,7 @@ impl Command for StoreSettlement {
         if needed_gwei > self.balance_gwei {
             return Ok(StoredSettlement::Short { needed_gwei });
         }
-        let moved = sqlx::query(
-            "UPDATE payments SET state = 'broadcast', updated_ms = ?
-             WHERE id = ? AND state IN ('authorized', 'broadcast')",
-        )
-        .bind(self.now.millis())
-        .bind(self.payment.to_string())
-        .execute(&mut *transaction)
-        .await?;
-        if moved.rows_affected() == 0 {
+        if !self.advance(transaction, &signed).await? {
             return Ok(StoredSettlement::Moved);
         }
         let place = Place {
@@ -46,17 +38,39 @@ impl Command for StoreSettlement {
             relayer: self.relayer.as_slice(),
             account_nonce: rows::signed(nonce, "account_nonce")?,
         };
-        insert(transaction, place, Some(self.payment), &signed, self.now).await?;
-        sqlx::query("UPDATE payments SET transaction_hash = ? WHERE id = ?")
-            .bind(signed.hash.as_slice())
-            .bind(self.payment.to_string())
-            .execute(transaction)
-            .await?;
+        insert(transaction, place, Some(self.purpose), &signed, self.now).await?;
         Ok(StoredSettlement::Signed(signed))
     }
 }
 
 impl StoreSettlement {
+    /// False when what it is for may not be settled any more.
+    async fn advance(
+        &self,
+        transaction: &mut SqliteConnection,
+        signed: &SignedTransaction,
+    ) -> Result<bool, StoreError> {
+        let (query, id) = match self.purpose {
+            Purpose::Payment(id) => (
+                "UPDATE payments SET state = 'broadcast', transaction_hash = ?, updated_ms = ?
+                 WHERE id = ? AND state IN ('authorized', 'broadcast')",
+                id.to_string(),
+            ),
+            Purpose::Refund(id) => (
+                "UPDATE refunds SET state = 'broadcast', transaction_hash = ?, updated_ms = ?
+                 WHERE id = ? AND state = 'held'",
+                id.to_string(),
+            ),
+        };
+        let moved = sqlx::query(query)
+            .bind(signed.hash.as_slice())
+            .bind(self.now.millis())
+            .bind(id)
+            .execute(transaction)
+            .await?;
+        Ok(moved.rows_affected() == 1)
+    }
+
     /// What this and the relayer's open transactions that are still to be mined may cost.
     async fn needed_gwei(
         &self,
@@ -105,20 +119,26 @@ impl<'a> Place<'a> {
 async fn insert(
     transaction: &mut SqliteConnection,
     place: Place<'_>,
-    payment: Option<PurchaseId>,
+    purpose: Option<Purpose>,
     signed: &SignedTransaction,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let (payment, refund) = match purpose {
+        Some(Purpose::Payment(id)) => (Some(id.to_string()), None),
+        Some(Purpose::Refund(id)) => (None, Some(id.to_string())),
+        None => (None, None),
+    };
     sqlx::query(
         "INSERT INTO relayer_transactions
-            (chain_id, relayer, account_nonce, payment_id, hash, raw, cost_gwei, created_ms,
+            (chain_id, relayer, account_nonce, payment_id, refund_id, hash, raw, cost_gwei, created_ms,
              signed_ms)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(place.chain_id)
     .bind(place.relayer)
     .bind(place.account_nonce)
-    .bind(payment.map(|payment| payment.to_string()))
+    .bind(payment)
+    .bind(refund)
     .bind(signed.hash.as_slice())
     .bind(&signed.raw)
     .bind(rows::signed(signed.cost_gwei, "cost_gwei")?)
@@ -167,15 +187,22 @@ impl Command for ReplaceTransaction {
         .bind(self.open.signed_at.millis())
         .execute(&mut *transaction)
         .await?;
-        if let Some(payment) = self.open.payment {
-            sqlx::query(
+        let (query, id) = match self.open.purpose {
+            None => return Ok(true),
+            Some(Purpose::Payment(id)) => (
                 "UPDATE payments SET transaction_hash = ? WHERE id = ? AND state = 'broadcast'",
-            )
+                id.to_string(),
+            ),
+            Some(Purpose::Refund(id)) => (
+                "UPDATE refunds SET transaction_hash = ? WHERE id = ? AND state = 'broadcast'",
+                id.to_string(),
+            ),
+        };
+        sqlx::query(query)
             .bind(self.signed.hash.as_slice())
-            .bind(payment.to_string())
+            .bind(id)
             .execute(transaction)
             .await?;
-        }
         Ok(true)
     }
 }
@@ -193,8 +220,9 @@ impl Command for FillNonce {
             account_nonce: rows::signed(self.account_nonce, "account_nonce")?,
         };
         let known = sqlx::query(
-            "SELECT status, hash, raw, cost_gwei FROM relayer_transactions
-             WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
+            "SELECT relayer_transactions.*, coalesce(state, '') AS refund_state
+             FROM relayer_transactions LEFT JOIN refunds ON refunds.id = refund_id
+             WHERE relayer_transactions.chain_id = ? AND relayer = ? AND account_nonce = ?",
         )
         .bind(place.chain_id)
         .bind(place.relayer)
@@ -208,8 +236,14 @@ impl Command for FillNonce {
         if known.try_get::<&str, _>("status")? == "open" {
             return Ok(None);
         }
-        // The chain undid what was confirmed. A payment that has another open transaction by now
-        // keeps that one.
+        // The chain undid what was confirmed.
+        if known.try_get::<&str, _>("refund_state")? == RefundState::Void.as_str() {
+            // Nobody is paid who has the credits again.
+            let void = rows::open_transaction(&known)?;
+            replace_void(transaction, &void, &self.filler, self.now).await?;
+            return Ok(Some(self.filler.clone()));
+        }
+        // A payment that has another open transaction by now keeps that one.
         sqlx::query(
             "UPDATE relayer_transactions AS this SET status = 'open',
                 payment_id = CASE WHEN EXISTS (SELECT 1 FROM relayer_transactions AS other
@@ -228,6 +262,32 @@ impl Command for FillNonce {
             cost_gwei: rows::unsigned(&known, "cost_gwei")?,
         }))
     }
+}
+
+/// Opens the transaction of a void refund again, with bytes that move nothing.
+async fn replace_void(
+    transaction: &mut SqliteConnection,
+    void: &OpenTransaction,
+    filler: &SignedTransaction,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let place = Place::of(void)?;
+    sqlx::query(
+        "UPDATE relayer_transactions SET status = 'open'
+         WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
+    )
+    .bind(place.chain_id)
+    .bind(place.relayer)
+    .bind(place.account_nonce)
+    .execute(&mut *transaction)
+    .await?;
+    let replacement = ReplaceTransaction {
+        open: void.clone(),
+        signed: filler.clone(),
+        now,
+    };
+    replacement.execute(transaction).await?;
+    Ok(())
 }
 
 pub(in super::super) struct CloseTransaction(pub(in super::super) OpenTransaction);

@@ -55,6 +55,11 @@ impl Books {
         -cash.map(|(_, units)| units).sum::<i64>()
     }
 
+    /// What is on its way back to payers, in units.
+    pub(crate) fn refunds(&self) -> i64 {
+        self.accounts.get("refunds").copied().unwrap_or_default()
+    }
+
     /// What waits for an operator to say whose it is, in units.
     pub(crate) fn suspense(&self) -> i64 {
         let accounts = self.accounts.iter();
@@ -93,7 +98,7 @@ impl Books {
 }
 
 /// Each selects what must not be: a row is a broken rule.
-const RULES: [(&str, &str); 12] = [
+const RULES: [(&str, &str); 14] = [
     (
         "a payment that Permit2 brought is counted as a transfer too",
         "SELECT id, state FROM payments WHERE transfer_method = 'permit2' AND state = 'credited'
@@ -148,22 +153,37 @@ const RULES: [(&str, &str); 12] = [
             FROM postings
             JOIN accounts AS source ON source.id = from_account
             JOIN accounts AS target ON target.id = to_account
-            WHERE reference = payments.id)",
+            WHERE reference = payments.id AND reason <> 'refund_paid')",
     ),
     (
         "a payment that the chain never dropped is posted once, and what was in suspense twice",
         "SELECT id, reversals FROM payments WHERE reversals = 0 AND credits_units > 0
          AND (state = 'credited') <>
-           (SELECT count(*) FROM postings WHERE reference = payments.id AND reason <> 'attribution')",
+           (SELECT count(*) FROM postings WHERE reference = payments.id AND reason <> 'attribution'
+                 AND reason NOT LIKE 'refund%')",
     ),
     (
         "a payment costs the house its amount at most, and nothing once it is credited",
         "SELECT id, lost FROM (SELECT *,
-            (SELECT coalesce(sum(iif(name = 'loss', 1, -1) * amount_units), 0)
-             FROM postings JOIN accounts ON accounts.id = from_account
-             WHERE reference = payments.id AND reason IN ('reversal', 'recovery')
-               AND (name = 'loss' OR reason = 'recovery')) AS lost FROM payments)
+            (SELECT coalesce(sum(iif(accounts.id = from_account, 1, -1) * amount_units), 0)
+             FROM postings JOIN accounts ON accounts.id IN (from_account, to_account)
+             WHERE reference = payments.id AND name = 'loss') AS lost FROM payments)
          WHERE lost < 0 OR lost > iif(state = 'credited', 0, credits_units)",
+    ),
+    (
+        "a refund is taken back once, and then paid or given back",
+        "SELECT payment_id, sum(units) FROM refunds GROUP BY payment_id
+         HAVING sum(units) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
+                               WHERE reference = payment_id AND reason = 'refund')
+         OR sum(iif(state = 'paid', units, 0)) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
+                               WHERE reference = payment_id AND reason = 'refund_paid')
+         OR sum(iif(state = 'void', units, 0)) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
+                               WHERE reference = payment_id AND reason = 'refund_void')",
+    ),
+    (
+        "what is on its way back is in its account",
+        "SELECT name, balance_units FROM accounts WHERE name = 'refunds' AND balance_units <>
+           (SELECT coalesce(sum(units), 0) FROM refunds WHERE state IN ('held', 'broadcast'))",
     ),
     (
         "no wallet is below zero",
@@ -247,6 +267,14 @@ pub(crate) async fn replaced(path: &Path) -> Vec<B256> {
     let rows = sqlx::query_scalar("SELECT hash FROM relayer_replaced ORDER BY signed_ms");
     let hashes: Vec<Vec<u8>> = rows.fetch_all(&mut connection).await.unwrap();
     hashes.iter().map(|hash| B256::from_slice(hash)).collect()
+}
+
+/// The ids of all payments, the oldest first.
+pub(crate) async fn payments(path: &Path) -> Vec<String> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+    let mut connection = options.connect().await.unwrap();
+    let rows = sqlx::query_scalar("SELECT id FROM payments ORDER BY created_ms");
+    rows.fetch_all(&mut connection).await.unwrap()
 }
 
 /// The next block that the watcher reads; zero before it has begun.

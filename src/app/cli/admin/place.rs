@@ -51,6 +51,7 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: Vec::new(),
         low_settlements: 0,
+        float_key: None,
         max_fee_per_gas: config.max_fee_per_gas,
     };
     Network::new(settings).map_err(|error| {
