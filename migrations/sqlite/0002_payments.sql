@@ -280,3 +280,18 @@ CREATE TABLE signing_keys (
     id         TEXT    NOT NULL,
     created_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What an operator did by hand, and why.
+CREATE TABLE admin_actions (
+    id         INTEGER PRIMARY KEY,
+    verb       TEXT    NOT NULL,
+    arguments  TEXT    NOT NULL,
+    note       TEXT,
+    created_ms INTEGER NOT NULL
+);
+CREATE TRIGGER admin_actions_never_change BEFORE UPDATE ON admin_actions BEGIN
+    SELECT RAISE(ABORT, 'admin actions are never changed');
+END;
+CREATE TRIGGER admin_actions_never_go BEFORE DELETE ON admin_actions BEGIN
+    SELECT RAISE(ABORT, 'admin actions are never deleted');
+END;

@@ -21,7 +21,7 @@ use crate::{
     x402::{HEADER_BYTES_MAX, SettleResponse, decode_header},
 };
 
-const PATH: &str = "/api/external/credits/purchase";
+pub(super) const PATH: &str = "/api/external/credits/purchase";
 const FOLLOW_PAUSE: Duration = Duration::from_secs(1);
 
 /// How credits are bought.
@@ -122,7 +122,11 @@ impl Client {
     /// Asks for a purchase that is under way until it has come to its end.
     ///
     /// The id is asked for at the service that the client was given, wherever `status_url` points.
-    async fn follow(&self, reply: Reply, credits: Credits) -> Result<Purchase, ClientError> {
+    pub(super) async fn follow(
+        &self,
+        reply: Reply,
+        credits: Credits,
+    ) -> Result<Purchase, ClientError> {
         let first: PurchaseStatus = read_json(&reply.body)?;
         let id = first.purchase_id.unwrap_or_default();
         if id.parse::<PurchaseId>().is_err() {

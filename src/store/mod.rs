@@ -41,7 +41,7 @@ pub use refunds::{
     RefundSent, Rest,
 };
 pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
-pub use suspense::InSuspense;
+pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSuspense};
 
 use crate::{
     base::{AgentAddress, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
@@ -620,6 +620,29 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<InSuspense>, StoreError> {
         sqlite::suspense::list(self.backend.readers(), after, limit).await
+    }
+
+    /// Gives a transfer in suspense to a wallet, once, and records it.
+    ///
+    /// # Errors
+    /// When the store cannot answer; then nothing is moved.
+    pub async fn move_suspense(
+        &self,
+        moved: MoveSuspense,
+    ) -> Result<Result<MovedSuspense, MoveRefusal>, StoreError> {
+        self.queue.submit(moved).await
+    }
+
+    /// What operators did, the newest first: at most `limit` before the action `before`.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn admin_actions(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AdminAction>, StoreError> {
+        sqlite::suspense::actions(self.backend.readers(), before, limit).await
     }
 
     // Start-up --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{House, Setup, Suspended, cli::Ran, run};
+use crate::support::{Call, House, Setup, Suspended, Wallet, cli::Ran, run};
 
 async fn list(house: &House) -> Ran {
     let list = ["admin", "suspense", "list", "--json", "--config"];
@@ -62,6 +62,115 @@ fn the_operator_is_served_whether_the_service_runs_or_not() {
         assert_eq!(list(&house).await.expect(0).json, stopped.json);
         house.start().await;
         assert_eq!(list(&house).await.expect(0).json, stopped.json);
+    });
+}
+
+async fn give(house: &House, payment: &str, to: &str) -> Ran {
+    let arguments = ["admin", "suspense", "move", payment, "--to", to];
+    let rest = ["--note", "ticket 17", "--json", "--config"];
+    house
+        .run(&[&arguments[..], &rest, &[&config(house)]].concat())
+        .await
+}
+
+async fn log(house: &House) -> Vec<Value> {
+    let log = ["admin", "log", "--json", "--config"];
+    let ran = house.run(&[&log[..], &[&config(house)]].concat()).await;
+    ran.expect(0).json["actions"].as_array().unwrap().clone()
+}
+
+#[test]
+fn what_is_in_suspense_is_given_to_its_owner_once() {
+    run(async {
+        let mut house = House::new().await;
+        assert!(house.terminate().await.success());
+        let (first, second) = (Suspended::of(50_000), Suspended::of(70_000));
+        for suspended in [&first, &second] {
+            suspended.enter(&house.path("books.db")).await;
+        }
+        let (wallet, other) = (Wallet::random(), Wallet::random());
+
+        // While the service does not run, and while it does.
+        let moved = give(&house, &first.id, &wallet.name()).await.expect(0);
+        assert_eq!(moved.json["credits"], 5);
+        assert_eq!(moved.json["wallet"], wallet.name());
+        assert_eq!(moved.json["already_moved"], false);
+        house.start().await;
+        let moved = give(&house, &second.id, &wallet.name()).await.expect(0);
+        assert_eq!(moved.json["already_moved"], false);
+        let before = house.books().await;
+        assert_eq!((before.units(&wallet), before.suspense()), (120_000, 0));
+        assert_eq!(before.cash(), 120_000);
+        assert_eq!(names(&list(&house).await.expect(0)).len(), 0);
+
+        let again = give(&house, &first.id, &wallet.name()).await.expect(0);
+        assert_eq!(again.json["already_moved"], true);
+        let elsewhere = give(&house, &first.id, &other.name()).await;
+        elsewhere.failed(1, "MOVED_ELSEWHERE");
+        assert_eq!(house.books().await, before);
+
+        // It is the wallet's to spend.
+        let session = house.session(&wallet).await;
+        for call in ["one", "two"] {
+            let call = Call::forecast(&wallet, &session, call);
+            house.call(&call).await.expect(200);
+        }
+        let log = log(&house).await;
+        assert_eq!(log.len(), 2, "{log:?}");
+        for (action, suspended) in log.iter().zip([&second, &first]) {
+            assert_eq!(action["verb"], "suspense move");
+            let arguments = format!("payment={} to={}", suspended.id, wallet.name());
+            assert_eq!(action["arguments"], arguments);
+            assert_eq!(action["note"], "ticket 17");
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_moved_out_of_suspense_is_refused() {
+    run(async {
+        let mut house = House::new().await;
+        let buyer = Wallet::random();
+        let bought = house.buy(&buyer, 100).await.expect(200);
+        assert!(house.terminate().await.success());
+        let dust = Suspended::of(0);
+        dust.enter(&house.path("books.db")).await;
+        house.start().await;
+        let before = house.books().await;
+        let wallet = Wallet::random().name();
+        let id = bought.json["purchase_id"].as_str().unwrap();
+        give(&house, id, &wallet).await.failed(1, "NOT_IN_SUSPENSE");
+        let unknown = Suspended::of(1).id;
+        let refused = give(&house, &unknown, &wallet).await;
+        refused.failed(1, "PAYMENT_NOT_FOUND");
+        give(&house, &dust.id, &wallet).await.failed(1, "TOO_SMALL");
+        let nobody = format!("0x{}", "0".repeat(40));
+        let refused = give(&house, &dust.id, &nobody).await;
+        refused.failed(1, "INVALID_REQUEST");
+        give(&house, &dust.id, "0x12").await.expect(2);
+        give(&house, "pur_12", &wallet).await.expect(2);
+        assert_eq!(house.books().await, before);
+        assert_eq!(log(&house).await.len(), 0);
+    });
+}
+
+#[test]
+fn moves_at_once_are_one_move() {
+    run(async {
+        let mut house = House::new().await;
+        assert!(house.terminate().await.success());
+        let suspended = Suspended::of(50_000);
+        suspended.enter(&house.path("books.db")).await;
+        house.start().await;
+        let wallets = [Wallet::random(), Wallet::random()].map(|wallet| wallet.name());
+        let to = |wallet: usize| give(&house, &suspended.id, &wallets[wallet]);
+        let answers = tokio::join!(to(0), to(1), to(0), to(1), to(0), to(1));
+        let answers = <[Ran; 6]>::from(answers);
+        let first = |ran: &&Ran| ran.json["already_moved"] == false;
+        assert_eq!(answers.iter().filter(first).count(), 1);
+        assert_eq!(answers.iter().filter(|ran| ran.exit == 0).count(), 3);
+        assert_eq!(house.books().await.suspense(), 0);
+        assert_eq!(log(&house).await.len(), 1);
     });
 }
 

@@ -147,7 +147,7 @@ fn fields_that_are_not_what_they_should_be() {
             ("network", json!(84_532)),
             ("sponsor_signature", json!("0x")),
             ("sponsor_signature", json!(1)),
-            ("transaction_hash", json!(format!("0x{}", "00".repeat(32)))),
+            ("transaction_hash", json!(format!("0x{}", "00".repeat(31)))),
         ] {
             cases.push((PURCHASE, &buy, field, wrong));
         }

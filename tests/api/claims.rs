@@ -655,6 +655,45 @@ fn one_transfer_is_one_payment_whoever_tells_of_it_at_once() {
 }
 
 #[test]
+fn the_command_line_claims_for_itself_and_for_another() {
+    run(async {
+        let house = House::new().await;
+        let (url, key) = (house.url(""), house.path("payer.key"));
+        let key = key.to_str().unwrap();
+        let claim = async |hash: B256, more: &[&str]| {
+            let hash = format!("{hash:#x}");
+            let mut arguments = vec!["buy", "--json", "--url", &url, "--key-file", key];
+            arguments.extend(["--transaction-hash", &hash]);
+            arguments.extend(more);
+            house.run(&arguments).await
+        };
+        let (wallet, hash) = paid(&house, 7).await;
+        write_key(key, &wallet);
+        let claimed = claim(hash, &[]).await.expect(0);
+        assert_eq!(claimed.json["credits_purchased"], 7, "{}", claimed.json);
+        assert_eq!(house.books().await.units(&wallet), 70_000);
+
+        let (payer, hash) = paid(&house, 9).await;
+        write_key(key, &payer);
+        let recipient = Wallet::random();
+        let refused = claim(hash, &["8", "--for", &recipient.name()]).await;
+        refused.failed(1, "PAYMENT_REFUSED");
+        claim(hash, &["9", "--for", &recipient.name()])
+            .await
+            .expect(0);
+        assert_eq!(house.books().await.units(&recipient), 90_000);
+        booked(&house, 16).await;
+    });
+}
+
+fn write_key(path: &str, wallet: &Wallet) {
+    use std::os::unix::fs::PermissionsExt;
+
+    std::fs::write(path, hex::encode(wallet.0.to_bytes())).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
 fn many_claims_of_one_plain_transfer_at_once_are_one() {
     run(async {
         for plain in ["claim", "credit"] {

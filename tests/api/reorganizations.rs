@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use serde_json::json;
 
-use crate::support::{Call, Fault, Request, Scene, Wallet, now, run, until};
+use crate::support::{Call, Facilitator, Fault, Request, Scene, Wallet, now, run, until};
 
 const ALERT: &str = "alert: the chain dropped a credited payment";
 
@@ -308,6 +308,30 @@ fn a_kill_after_the_payment_is_taken_back_changes_nothing() {
         let books = scene.comes_again(&paid).await;
         assert_eq!((books.units(&paid.wallet), books.lost()), (950_000, 0));
         assert_eq!(books.reversals, 1);
+    });
+}
+
+#[test]
+fn what_a_facilitator_settled_is_asked_for_again() {
+    run(async {
+        let mut scene = Scene::prepare(1, &[]).await;
+        let facilitator = Facilitator::start(&scene.house.chain).await;
+        let elsewhere = format!("facilitator = {:?}\n# no relayer_key_file", facilitator.url);
+        let usual = "facilitator = \"local\"\nrelayer_key_file";
+        scene.house.configure(usual, &elsewhere);
+        scene.house.start().await;
+        let paid = scene.buy().await;
+        scene.spend(&paid.wallet, 1).await;
+        assert_eq!(facilitator.requests().len(), 1);
+        scene.undo(&paid).await;
+        scene.show().await;
+        let books = scene.taken_back(&paid).await;
+        assert_eq!((books.cash(), books.lost()), (0, 50_000));
+        let books = scene.comes_again(&paid).await;
+        assert_eq!((books.units(&paid.wallet), books.lost()), (950_000, 0));
+        let asked = facilitator.requests();
+        assert!(asked.len() >= 2, "{}", asked.len());
+        assert_eq!(asked[0].body, asked[1].body);
     });
 }
 

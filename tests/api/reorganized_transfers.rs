@@ -1,7 +1,7 @@
 //! Transfers that nobody announced, and that the chain drops after they counted.
 
-use alloy::primitives::U256;
-use serde_json::Value;
+use alloy::primitives::{B256, U256};
+use serde_json::{Value, json};
 
 use crate::support::{
     Paid, Payment, Scene, Wallet, client::PURCHASE, client::purchase, run, until,
@@ -28,9 +28,9 @@ async fn before(scene: &Scene) -> Paid {
     }
 }
 
-async fn transfer(scene: &Scene, paid: &Paid) {
+async fn transfer(scene: &Scene, paid: &Paid) -> B256 {
     let (chain, pay_to) = (&scene.house.chain, scene.house.pay_to);
-    chain.transfer(paid.wallet.address(), pay_to, UNITS).await;
+    chain.transfer(paid.wallet.address(), pay_to, UNITS).await
 }
 
 async fn until_cash(scene: &Scene, units: i64) {
@@ -68,6 +68,35 @@ fn a_plain_transfer_is_taken_back_and_credited_again_with_its_loss_first() {
 }
 
 #[test]
+fn a_claim_is_taken_back_and_credited_again_to_whom_it_was() {
+    run(async {
+        let scene = Scene::new(1).await;
+        let paid = before(&scene).await;
+        let transaction = transfer(&scene, &paid).await;
+        let body = json!({
+            "wallet_address": paid.wallet.name(),
+            "transaction_hash": format!("{transaction:#x}"),
+            "payment_method": "x402",
+        });
+        let claimed = scene.house.post(PURCHASE, &body).await.expect(200);
+        scene.spend(&paid.wallet, 1).await;
+        scene.undo(&paid).await;
+        scene.show().await;
+        let id = &claimed.json["purchase_id"];
+        scene.house.becomes(id, "broadcast").await;
+        let books = scene.house.books().await;
+        assert_eq!((books.cash(), books.units(&paid.wallet)), (0, 0));
+        assert_eq!(books.lost(), 50_000);
+
+        assert_eq!(transfer(&scene, &paid).await, transaction);
+        scene.mine(2).await;
+        scene.house.becomes(id, "credited").await;
+        let books = scene.books().await;
+        assert_eq!((books.units(&paid.wallet), books.lost()), (950_000, 0));
+    });
+}
+
+#[test]
 fn what_was_in_suspense_is_taken_back_from_there_and_comes_back_there() {
     run(async {
         let scene = Scene::with(1, &[SUSPEND]).await;
@@ -83,6 +112,36 @@ fn what_was_in_suspense_is_taken_back_from_there_and_comes_back_there() {
         transfer(&scene, &paid).await;
         scene.mine(2).await;
         assert_eq!(scene.books().await.suspense(), 1_000_000);
+    });
+}
+
+#[test]
+fn what_was_moved_out_of_suspense_is_its_new_owners_when_it_comes_again() {
+    run(async {
+        let scene = Scene::with(1, &[SUSPEND]).await;
+        let (paid, owner) = (before(&scene).await, Wallet::random());
+        transfer(&scene, &paid).await;
+        until_cash(&scene, 1_000_000).await;
+        let config = scene.house.config_path().display().to_string();
+        let list = ["admin", "suspense", "list", "--json", "--config", &config];
+        let listed = scene.house.run(&list).await.expect(0);
+        let id = listed.json["suspense"][0]["payment"].as_str().unwrap();
+        let to = owner.name();
+        let moved = ["admin", "suspense", "move", id, "--to", &to];
+        let moved = [&moved[..], &["--config", &config]].concat();
+        scene.house.run(&moved).await.expect(0);
+        scene.spend(&owner, 1).await;
+
+        scene.undo(&paid).await;
+        scene.show().await;
+        until_cash(&scene, 0).await;
+        let books = scene.house.books().await;
+        assert_eq!((books.units(&owner), books.lost()), (0, 50_000));
+        transfer(&scene, &paid).await;
+        scene.mine(2).await;
+        let books = scene.books().await;
+        assert_eq!((books.units(&owner), books.lost()), (950_000, 0));
+        assert_eq!(books.suspense(), 0);
     });
 }
 

@@ -130,6 +130,27 @@ fn what_nobody_can_be_told_to_have_sent_is_put_to_suspense() {
 }
 
 #[test]
+fn less_than_a_unit_is_on_record_and_moves_nothing() {
+    run(async {
+        let lines = format!("{}\nmin_transfer_credits = 0", CREDIT.1);
+        let setup = Setup::default().with(CREDIT.0, &lines);
+        let house = House::with(setup.with("decimals = 6", "decimals = 18")).await;
+        let unit = 1_000_000_000_000;
+        let dust = house.chain.paid_plainly(house.pay_to, unit - 1).await.0;
+        let more = house.chain.paid_plainly(house.pay_to, 2 * unit - 1).await.0;
+        until("it is not credited", async || {
+            house.books().await.units(&more) == 1
+        })
+        .await;
+        house.caught_up().await;
+        let books = house.books().await;
+        assert_eq!(books.payments("transfer credited"), 2);
+        assert_eq!((books.units(&dust), books.suspense()), (0, 0));
+        assert_eq!((books.cash(), books.postings), (1, 1));
+    });
+}
+
+#[test]
 fn what_is_no_payment_is_ignored() {
     run(async {
         let house = House::with(crediting(Setup::default())).await;

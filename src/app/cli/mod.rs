@@ -98,6 +98,9 @@ mod tests {
 
     use super::*;
 
+    const HASH: &str = "0x9f2c5e0d1c6b4a3f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211";
+    const WALLET: &str = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
+
     fn exit_of(args: &[&str]) -> Option<i32> {
         let args = ["counterfoil"].iter().chain(args);
         Cli::try_parse_from(args)
@@ -138,6 +141,8 @@ mod tests {
         for args in [
             &["keygen", "--json"][..],
             &["--json", "buy", "100"],
+            &["buy", "--transaction-hash", HASH, "--json"],
+            &["buy", "7.5", "--transaction-hash", HASH, "--for", WALLET],
             &["balance", "--json"],
             &["call", "weather", "forecast", "{}", "--json"],
             &["call", "weather", "forecast", "-"],
@@ -166,6 +171,9 @@ mod tests {
             &[][..],
             &["serve"],
             &["buy"],
+            &["buy", "--transaction-hash", "0x12"],
+            &["buy", "--transaction-hash", HASH, "--max-usd", "1"],
+            &["buy", "--transaction-hash", HASH, "--for", WALLET],
             &["buy", "-5"],
             &["buy", "1e3"],
             &["buy", "100", "--for", "me"],

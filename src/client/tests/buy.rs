@@ -31,7 +31,7 @@ fn credited() -> Answer {
     }))
 }
 
-fn settling() -> Answer {
+pub(super) fn settling() -> Answer {
     // Wherever it points, the purchase is asked for at the service that the client was given.
     let url = "http://127.0.0.1:1/elsewhere";
     reply(
@@ -41,11 +41,11 @@ fn settling() -> Answer {
     )
 }
 
-fn status(state: &str) -> Answer {
+pub(super) fn status(state: &str) -> Answer {
     ok(&json!({ "purchase_id": ID, "status": state, "credits": 100, "transaction": null }))
 }
 
-fn refused(reason: &str) -> Answer {
+pub(super) fn refused(reason: &str) -> Answer {
     let response = SettleResponse::refused(NETWORK, None, reason);
     let header = format!(
         "payment-response: {}\r\n",

@@ -2,6 +2,7 @@
 
 mod buy;
 mod call;
+mod claim;
 mod direct;
 
 use std::{

@@ -3,6 +3,8 @@
 //! Speaks JSON like the rest of `http`, and answers problems. A request names the database that it is
 //! meant for, so that the configuration of one service never moves the money of another.
 
+mod log;
+mod moves;
 mod refund;
 mod suspense;
 
@@ -27,7 +29,9 @@ const BODY_BYTES_MAX: usize = 64 * 1_024;
 /// The operator's verbs on the database that is named so.
 pub fn admin_router(service: Service, database: &str) -> Router {
     let router = Router::new()
+        .route("/log", get(log::list))
         .route("/suspense", get(suspense::list))
+        .route("/suspense/{payment}/move", post(moves::move_out))
         .route("/refunds", post(refund::refund))
         .with_state(service)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

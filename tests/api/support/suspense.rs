@@ -35,8 +35,8 @@ impl Suspended {
         sqlx::query(
             "INSERT INTO payments (id, way, state, chain_id, token, payer, pay_to, amount,
                 credits_units, wallet, since_block, transaction_hash, block, block_hash,
-                log_position, booked, final, reason, created_ms, updated_ms)
-             VALUES (?, 'transfer', 'credited', ?, ?, ?, ?, ?, ?, ?, 1, ?, 1, ?, 0, 'suspense', 1,
+                log_position, unattributed, booked, final, reason, created_ms, updated_ms)
+             VALUES (?, 'transfer', 'credited', ?, ?, ?, ?, ?, ?, ?, 1, ?, 1, ?, 0, 1, 'suspense', 1,
                 'below_minimum', 1000, 1000)",
         )
         .bind(&self.id)

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod door;
+mod log;
 mod place;
 mod refund;
 mod suspense;
@@ -22,6 +23,8 @@ pub(super) struct Args {
 enum Verb {
     /// What arrived and is nobody's yet
     Suspense(suspense::Args),
+    /// What operators did by hand, the newest first
+    Log(log::Args),
     /// Pay what is unspent of a purchase back to its payer
     Refund(refund::Args),
     /// Deploy the contracts, at the same address on every chain
@@ -31,6 +34,7 @@ enum Verb {
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {
     match &args.verb {
         Verb::Suspense(args) => suspense::run(args).await,
+        Verb::Log(args) => log::run(args).await,
         Verb::Refund(args) => refund::run(args).await,
         Verb::Deploy(args) => deploy::run(args).await,
     }

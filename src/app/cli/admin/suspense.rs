@@ -1,12 +1,12 @@
 //! `counterfoil admin suspense`
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::door::{Ask, DoorArgs};
 use crate::{
     app::cli::outcome::{Done, Failed, rows},
-    base::PurchaseId,
+    base::{AgentAddress, PurchaseId},
 };
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,25 @@ pub(super) struct Args {
 enum Verb {
     /// List what is in suspense, the oldest first
     List(ListArgs),
+    /// Give a payment in suspense to a wallet
+    Move(MoveArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  \
+    counterfoil admin suspense move pur_0123456789abcdef0123456789abcdef \\\n    \
+    --to 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --note \"ticket 17\" --config counterfoil.toml")]
+struct MoveArgs {
+    #[command(flatten)]
+    door: DoorArgs,
+    /// The payment, as `admin suspense list` names it
+    payment: PurchaseId,
+    /// Whose it is
+    #[arg(long, value_name = "WALLET")]
+    to: AgentAddress,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,7 +56,31 @@ struct ListArgs {
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {
     match &args.verb {
         Verb::List(args) => list(args).await,
+        Verb::Move(args) => move_out(args).await,
     }
+}
+
+async fn move_out(args: &MoveArgs) -> Result<Done, Failed> {
+    let ask = Ask {
+        method: Method::POST,
+        path: &format!("/suspense/{}/move", args.payment),
+        body: Some(json!({ "to": args.to.to_string(), "note": args.note })),
+    };
+    let moved = args.door.ask(ask).await?;
+    let what = if moved["already_moved"] == true {
+        "It was moved before; nothing is changed."
+    } else {
+        "Moved out of suspense."
+    };
+    let table = rows(&[
+        ("payment", text(&moved["payment"])),
+        ("wallet", text(&moved["wallet"])),
+        ("credits", text(&moved["credits"])),
+    ]);
+    Ok(Done {
+        human: format!("{what}\n{table}"),
+        json: moved.to_string(),
+    })
 }
 
 async fn list(args: &ListArgs) -> Result<Done, Failed> {
@@ -70,11 +113,7 @@ fn table(found: &Value) -> String {
 }
 
 fn entry(entry: &Value) -> String {
-    let text = |name: &str| match &entry[name] {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    };
+    let text = |name: &str| text(&entry[name]);
     rows(&[
         ("payment", text("payment")),
         ("network", text("network")),
@@ -86,4 +125,12 @@ fn entry(entry: &Value) -> String {
         ("since", text("since")),
         ("why", text("reason")),
     ])
+}
+
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
 }
