@@ -18,7 +18,10 @@ use counterfoil::{
         StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
-    payment::{Authorization, AuthorizationFact, Confirmations, Inclusion, TransferMethod},
+    payment::{
+        Authorization, AuthorizationFact, Confirmations, Inclusion, SignedAuthorization,
+        TransferMethod,
+    },
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -96,17 +99,19 @@ impl World {
         signature.as_bytes().to_vec()
     }
 
+    fn signed(&self, terms: &Authorization) -> SignedAuthorization {
+        by(terms, &self.sign(terms))
+    }
+
     /// Signs the settlement of `terms` as the service does: simulated, at the next account nonce.
     async fn settlement(&self, terms: &Authorization) -> SignedTransaction {
-        let signature = self.sign(terms);
+        let signed = self.signed(terms);
         let relayer = self.relayer().address();
-        let simulated = self
-            .network
-            .simulate_settlement(relayer, USDC, terms, &signature);
+        let simulated = self.network.simulate_settlement(relayer, USDC, &signed);
         let gas_limit = simulated.await.unwrap();
         let nonce = self.network.next_nonce(relayer).await.unwrap();
         let fees = self.network.gas_price().await.unwrap().fees;
-        let call = self.network.settlement(USDC, terms, &signature);
+        let call = self.network.settlement(USDC, &signed);
         self.relayer().sign_call(&call, nonce, fees, gas_limit)
     }
 
@@ -174,6 +179,14 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         max_fee_per_gas: CAP,
     })
     .unwrap()
+}
+
+fn by(terms: &Authorization, signature: &[u8]) -> SignedAuthorization {
+    SignedAuthorization {
+        terms: terms.clone(),
+        signature: signature.to_vec(),
+        permit: None,
+    }
 }
 
 fn call_data(signed: &SignedTransaction) -> Bytes {
@@ -570,11 +583,9 @@ async fn an_authorization_that_ran_out_stays_unused() {
         panic!("it was never used");
     };
     assert!(confirmed_until > terms.expires_at());
-    let signature = world.sign(&terms);
+    let signed = world.signed(&terms);
     let relayer = world.relayer().address();
-    let simulated = world
-        .network
-        .simulate_settlement(relayer, USDC, &terms, &signature);
+    let simulated = world.network.simulate_settlement(relayer, USDC, &signed);
     assert_eq!(
         simulated.await,
         Err(SimulationError::Reverted(
@@ -588,10 +599,10 @@ async fn the_simulation_tells_what_the_token_would() {
     let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let simulate = async |terms: &Authorization, signature: &[u8]| {
-        let simulated =
-            world
-                .network
-                .simulate_settlement(world.relayer().address(), USDC, terms, signature);
+        let signed = by(terms, signature);
+        let simulated = world
+            .network
+            .simulate_settlement(world.relayer().address(), USDC, &signed);
         simulated.await
     };
     let signature = world.sign(&terms);

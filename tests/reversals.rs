@@ -91,6 +91,7 @@ impl Run {
                 nonce: B256::left_padding_from(&number.to_be_bytes()),
             },
             signature: vec![0; 65],
+            permit: None,
         };
         let payment = NewPayment {
             id: id(number),

@@ -16,6 +16,8 @@ CREATE TABLE payments (
     valid_before     INTEGER,
     nonce            BLOB,
     signature        BLOB,
+    -- A leave for Permit2 (EIP-2612) that came with it: nonce, deadline, signature.
+    permit           BLOB,
     credits_units    INTEGER NOT NULL,
     -- The wallet that is credited; a direct call's payment credits nobody unless its tool fails, and
     -- what is in suspense nobody until it is moved.
@@ -82,7 +84,7 @@ WHEN OLD.state = 'credited' AND NEW.state NOT IN ('credited', 'broadcast') BEGIN
 END;
 CREATE TRIGGER payments_same_terms BEFORE UPDATE OF
     way, chain_id, token, payer, pay_to, amount, transfer_method, valid_after, valid_before, nonce, signature,
-    credits_units, log_position
+    permit, credits_units, log_position
 ON payments BEGIN
     SELECT RAISE(ABORT, 'the terms of a payment are never changed');
 END;

@@ -47,7 +47,22 @@ sol! {
             uint256 validAfter;
         }
 
+        struct EIP2612Permit {
+            uint256 value;
+            uint256 deadline;
+            bytes32 r;
+            bytes32 s;
+            uint8 v;
+        }
+
         function PERMIT2() external view returns (address);
+        function settleWithPermit(
+            EIP2612Permit permit2612,
+            PermitTransferFrom permit,
+            address owner,
+            Witness witness,
+            bytes signature
+        ) external;
         function settle(
             PermitTransferFrom permit,
             address owner,

@@ -57,6 +57,8 @@ pub struct Asset {
     pub usd_rate: UsdRate,
     /// How payments in it are signed.
     pub transfer_method: TransferMethod,
+    /// Payers may send leaves for Permit2 along (EIP-2612).
+    pub gas_sponsoring: bool,
     /// Empty when nobody knows it: then `transfer_method` must be one that does without.
     pub eip712_name: String,
     pub eip712_version: String,

@@ -255,7 +255,7 @@ mod tests {
     use super::*;
     use crate::{
         chain::testing,
-        payment::{Authorization, TransferMethod},
+        payment::{Authorization, SignedAuthorization, TransferMethod},
     };
 
     #[test]
@@ -276,7 +276,12 @@ mod tests {
             max_priority_fee_per_gas: 2,
         };
         let token = Address::repeat_byte(1);
-        let call = network.settlement(token, &terms, &[0; 65]);
+        let signed = SignedAuthorization {
+            terms,
+            signature: vec![0; 65],
+            permit: None,
+        };
+        let call = network.settlement(token, &signed);
         let sign = || relayer.sign_call(&call, 5, fees, 100_000);
         let signed = sign();
         assert_eq!(signed, sign());

@@ -13,7 +13,9 @@ use super::{
 use crate::{
     auth::Signature,
     base::AgentAddress,
-    payment::{Authorization, PERMIT2_PROXY, TokenDomain, TransferMethod},
+    payment::{
+        Authorization, PERMIT2_PROXY, SignedAuthorization, TokenDomain, TokenPermit, TransferMethod,
+    },
 };
 
 /// The most gas that a settlement may take. The payer's code runs in it where the payer is a
@@ -34,11 +36,17 @@ pub struct Call {
 impl Network {
     /// The settlement of an authorization. The same for the same arguments and configuration.
     #[must_use]
-    pub fn settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
+    pub fn settlement(&self, token: Address, authorization: &SignedAuthorization) -> Call {
+        let SignedAuthorization {
+            terms,
+            signature,
+            permit,
+        } = authorization;
+        let permit = permit.as_ref();
         let Some(wrapped) = Counterfactual::read(signature) else {
-            return self.plain_settlement(token, terms, signature);
+            return self.plain_settlement(token, terms, signature, permit);
         };
-        let settlement = self.plain_settlement(token, terms, &wrapped.signature);
+        let settlement = self.plain_settlement(token, terms, &wrapped.signature, permit);
         if self.makes_wallets(wrapped.factory) {
             wrapped.then(settlement.to, settlement.data)
         } else {
@@ -46,7 +54,13 @@ impl Network {
         }
     }
 
-    fn plain_settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
+    fn plain_settlement(
+        &self,
+        token: Address,
+        terms: &Authorization,
+        signature: &[u8],
+        permit: Option<&TokenPermit>,
+    ) -> Call {
         let key = <[u8; 65]>::try_from(signature)
             .ok()
             .filter(|_| self.is_signed_by_key(token, terms, signature))
@@ -54,8 +68,12 @@ impl Network {
         let (to, data) = match (terms.method, key) {
             (TransferMethod::Eip3009, Some(key)) => (token, by_key(terms, key)),
             (TransferMethod::Eip3009, None) => (token, by_wallet(terms, signature)),
-            (TransferMethod::Permit2, Some(key)) => (PERMIT2_PROXY, by_permit2(token, terms, &key)),
-            (TransferMethod::Permit2, None) => (PERMIT2_PROXY, by_permit2(token, terms, signature)),
+            (TransferMethod::Permit2, Some(key)) => {
+                (PERMIT2_PROXY, by_permit2(token, terms, &key, permit))
+            }
+            (TransferMethod::Permit2, None) => {
+                (PERMIT2_PROXY, by_permit2(token, terms, signature, permit))
+            }
         };
         Call {
             to,
@@ -100,22 +118,48 @@ fn normalised(mut signature: [u8; 65]) -> [u8; 65] {
 }
 
 /// Through x402's proxy, which sends the money nowhere but to the signed recipient.
-fn by_permit2(token: Address, terms: &Authorization, signature: &[u8]) -> Bytes {
-    let call = Permit2Proxy::settleCall {
-        permit: Permit2Proxy::PermitTransferFrom {
-            permitted: Permit2Proxy::TokenPermissions {
-                token,
-                amount: terms.value,
-            },
-            nonce: terms.nonce.into(),
-            deadline: U256::from(terms.valid_before),
+fn by_permit2(
+    token: Address,
+    terms: &Authorization,
+    signature: &[u8],
+    permit: Option<&TokenPermit>,
+) -> Bytes {
+    let transfer = Permit2Proxy::PermitTransferFrom {
+        permitted: Permit2Proxy::TokenPermissions {
+            token,
+            amount: terms.value,
         },
+        nonce: terms.nonce.into(),
+        deadline: U256::from(terms.valid_before),
+    };
+    let witness = Permit2Proxy::Witness {
+        to: terms.to,
+        validAfter: U256::from(terms.valid_after),
+    };
+    let signature = Bytes::copy_from_slice(signature);
+    let Some(leave) = permit else {
+        let call = Permit2Proxy::settleCall {
+            permit: transfer,
+            owner: terms.from,
+            witness,
+            signature,
+        };
+        return call.abi_encode().into();
+    };
+    let [rs @ .., v] = normalised(leave.signature);
+    let (r, s) = rs.split_at(32);
+    let call = Permit2Proxy::settleWithPermitCall {
+        permit2612: Permit2Proxy::EIP2612Permit {
+            value: terms.value,
+            deadline: U256::from(leave.deadline),
+            r: B256::from_slice(r),
+            s: B256::from_slice(s),
+            v,
+        },
+        permit: transfer,
         owner: terms.from,
-        witness: Permit2Proxy::Witness {
-            to: terms.to,
-            validAfter: U256::from(terms.valid_after),
-        },
-        signature: Bytes::copy_from_slice(signature),
+        witness,
+        signature,
     };
     call.abi_encode().into()
 }
@@ -177,6 +221,14 @@ mod tests {
         }
     }
 
+    fn by(terms: &Authorization, signature: &[u8]) -> SignedAuthorization {
+        SignedAuthorization {
+            terms: terms.clone(),
+            signature: signature.to_vec(),
+            permit: None,
+        }
+    }
+
     fn domain() -> TokenDomain {
         TokenDomain {
             asset: AssetId {
@@ -202,7 +254,7 @@ mod tests {
         for offset in [0, 27] {
             let mut written = signature;
             written[64] = signature[64] - 27 + offset;
-            let settlement = network.settlement(TOKEN, &terms, &written);
+            let settlement = network.settlement(TOKEN, &by(&terms, &written));
             assert_eq!(settlement.to, TOKEN);
             // transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)
             assert_eq!(settlement.data[..4], hex!("e3ee160e"));
@@ -220,7 +272,7 @@ mod tests {
         let (mut terms, signature) = signed();
         terms.from = Address::repeat_byte(2);
         for signature in [signature.as_slice(), &[0; 65], &[5; 66], &[]] {
-            let settlement = network.settlement(TOKEN, &terms, signature);
+            let settlement = network.settlement(TOKEN, &by(&terms, signature));
             // transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)
             assert_eq!(settlement.data[..4], hex!("cf092995"));
             let call =
@@ -233,7 +285,7 @@ mod tests {
     fn a_token_that_is_not_configured_any_more_takes_a_keys_signature() {
         let network = testing::network(&[]);
         let (terms, signature) = signed();
-        let settlement = network.settlement(TOKEN, &terms, &signature);
+        let settlement = network.settlement(TOKEN, &by(&terms, &signature));
         assert_eq!(settlement.data[..4], hex!("e3ee160e"));
     }
 
@@ -246,7 +298,7 @@ mod tests {
         let signature = Signature::sign(&key, terms.digest(&domain()).0).to_bytes();
         let mut short = signature;
         short[64] -= 27;
-        let settlement = network.settlement(TOKEN, &terms, &short);
+        let settlement = network.settlement(TOKEN, &by(&terms, &short));
         assert_eq!(settlement.to, PERMIT2_PROXY);
         let call = Permit2Proxy::settleCall::abi_decode(&settlement.data).unwrap();
         assert_eq!(call.signature.as_ref(), signature);
@@ -261,6 +313,36 @@ mod tests {
             (permit.permitted.token, permit.permitted.amount),
             (TOKEN, U256::from(500))
         );
+    }
+
+    #[test]
+    fn a_leave_for_permit2_goes_with_the_payment() {
+        let network = testing::network(&[TOKEN]);
+        let mut terms = terms(Address::repeat_byte(2));
+        terms.method = TransferMethod::Permit2;
+        let mut leave = [0x11; 65];
+        leave[32..64].fill(0x22);
+        leave[64] = 1;
+        let permit = TokenPermit {
+            nonce: U256::from(3),
+            deadline: 99,
+            signature: leave,
+        };
+        let signed = SignedAuthorization {
+            permit: Some(permit),
+            ..by(&terms, &[3; 70])
+        };
+        let settlement = network.settlement(TOKEN, &signed);
+        assert_eq!(settlement.to, PERMIT2_PROXY);
+        let call = Permit2Proxy::settleWithPermitCall::abi_decode(&settlement.data).unwrap();
+        let leave = call.permit2612;
+        assert_eq!((leave.value, leave.deadline), (terms.value, U256::from(99)));
+        assert_eq!(
+            (leave.r, leave.s, leave.v),
+            (B256::repeat_byte(0x11), B256::repeat_byte(0x22), 28)
+        );
+        assert_eq!(call.witness.to, terms.to);
+        assert_eq!(call.signature.as_ref(), [3; 70]);
     }
 
     #[test]
@@ -281,9 +363,9 @@ mod tests {
             );
             let signature = [parts.abi_encode_params(), magic.clone()].concat();
             let terms = terms(Address::repeat_byte(2));
-            let settlement = network.settlement(TOKEN, &terms, &signature);
+            let settlement = network.settlement(TOKEN, &by(&terms, &signature));
             assert_eq!(settlement.to, to);
-            let inner = network.settlement(TOKEN, &terms, &[3; 70]).data;
+            let inner = network.settlement(TOKEN, &by(&terms, &[3; 70])).data;
             let holds = |data: &[u8]| data.windows(inner.len()).any(|part| part == inner.as_ref());
             assert!(holds(&settlement.data));
         }

@@ -13,7 +13,7 @@ use super::{
     exchange::printable,
     settlement::Call,
 };
-use crate::payment::{Authorization, PERMIT2, PERMIT2_PROXY, TransferMethod};
+use crate::payment::{PERMIT2, PERMIT2_PROXY, SignedAuthorization, TransferMethod};
 
 /// Why a settlement cannot be expected to succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -119,13 +119,12 @@ impl Network {
         &self,
         relayer: Address,
         token: Address,
-        terms: &Authorization,
-        signature: &[u8],
+        authorization: &SignedAuthorization,
     ) -> Result<u64, SimulationError> {
-        if terms.method == TransferMethod::Permit2 {
+        if authorization.terms.method == TransferMethod::Permit2 {
             self.check_proxy().await?;
         }
-        let call = self.settlement(token, terms, signature);
+        let call = self.settlement(token, authorization);
         self.simulate(relayer, &call).await
     }
 

@@ -9,7 +9,7 @@ use alloy::{
     sol_types::{Eip712Domain, SolStruct},
 };
 
-use super::{PaymentKey, permit2};
+use super::{PaymentKey, TokenPermit, permit2};
 use crate::base::{AssetId, Timestamp};
 
 /// How a signed promise moves the token, as x402's scheme "exact" names it.
@@ -51,6 +51,8 @@ pub struct Transfer {
 pub struct SignedAuthorization {
     pub terms: Authorization,
     pub signature: Vec<u8>,
+    /// Of a payment by Permit2, perhaps.
+    pub permit: Option<TokenPermit>,
 }
 
 /// The EIP-712 domain of a token contract.

@@ -15,6 +15,7 @@ mod recheck;
 mod refund;
 mod state;
 mod step;
+mod token_permit;
 
 pub use authorization::{
     Authorization, SignedAuthorization, TokenDomain, Transfer, TransferMethod,
@@ -32,3 +33,4 @@ pub use refund::{
 };
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};
+pub use token_permit::TokenPermit;

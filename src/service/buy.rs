@@ -12,7 +12,7 @@ use super::{
 use crate::{
     auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
-    payment::{Booked, Inclusion, PaymentState, PaymentWay, SignedAuthorization},
+    payment::{Booked, Inclusion, PaymentState, PaymentWay},
     store::{NewPayment, Payment, PaymentRefusal},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
@@ -316,16 +316,12 @@ impl Service {
     ) -> Result<Taken, PaymentProblem> {
         let id = PurchaseId::from_random(random_id()?);
         let asset = recovered.asset_id();
-        let SignedPayment {
-            authorization: terms,
-            signature,
-            ..
-        } = recovered.payment;
+        let authorization = recovered.authorization();
         let intent = NewPayment {
             id,
             way: PaymentWay::Purchase,
             asset,
-            authorization: SignedAuthorization { terms, signature },
+            authorization,
             credits,
             wallet: request.wallet,
             label: request.label.clone(),

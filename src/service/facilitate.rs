@@ -86,7 +86,11 @@ impl Service {
     ) -> Option<Vec<u8>> {
         let mut assets = network.assets().iter();
         let asset = assets.find(|asset| asset.token == payment.asset.token)?;
-        let SignedAuthorization { terms, signature } = authorization;
+        let SignedAuthorization {
+            terms,
+            signature,
+            permit,
+        } = authorization;
         let requirements = PaymentRequirements::exact(
             &network.domain(asset),
             terms.method,
@@ -101,7 +105,11 @@ impl Service {
         {
             *v += 27;
         }
-        serde_json::to_vec(&SettleRequest::new(requirements, terms, &signature)).ok()
+        let mut request = SettleRequest::new(requirements, terms, &signature);
+        if let Some(permit) = permit {
+            request = request.with_permit(permit, terms);
+        }
+        serde_json::to_vec(&request).ok()
     }
 
     /// Where a facilitator says that the payment is, or else the transaction that was sent for it here.

@@ -10,7 +10,10 @@ use super::{Service, Unavailable, quote::Offer};
 use crate::{
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
     chain::{Asset, Network, SimulationError, is_signed_by_key},
-    payment::{Authorization, AuthorizationFact, Inclusion, PaymentKey, TransferMethod},
+    payment::{
+        Authorization, AuthorizationFact, Inclusion, PaymentKey, SignedAuthorization,
+        TransferMethod,
+    },
     store::Payment,
     x402::{SCHEME_EXACT, SignedPayment},
 };
@@ -102,6 +105,21 @@ impl Recovered<'_> {
 
     pub(super) fn key(&self) -> PaymentKey {
         self.payment.authorization.key(self.asset_id())
+    }
+
+    /// What is stored of it and settled. A leave for Permit2 counts where the operator takes them.
+    pub(super) fn authorization(&self) -> SignedAuthorization {
+        let SignedPayment {
+            authorization: terms,
+            signature,
+            permit,
+            ..
+        } = &self.payment;
+        SignedAuthorization {
+            terms: terms.clone(),
+            signature: signature.clone(),
+            permit: permit.filter(|_| self.asset.gas_sponsoring),
+        }
     }
 
     pub(super) fn payer(&self) -> AgentAddress {
@@ -241,11 +259,8 @@ impl Service {
     }
 
     async fn check_settlement(&self, recovered: &Recovered<'_>) -> Result<(), PaymentProblem> {
-        let SignedPayment {
-            authorization: terms,
-            signature,
-            ..
-        } = &recovered.payment;
+        let authorization = recovered.authorization();
+        let terms = &authorization.terms;
         let token = recovered.asset.token;
         if matches!(recovered.signer, Signer::Wallet { .. }) {
             self.check_contract_payer(recovered.payer()).await?;
@@ -254,6 +269,7 @@ impl Service {
             return Err(Reason::InsufficientFunds.into());
         }
         if terms.method == TransferMethod::Permit2
+            && authorization.permit.is_none()
             && recovered
                 .network
                 .permit2_allowance(token, terms.from)
@@ -268,7 +284,7 @@ impl Service {
             .first()
             .map_or(Address::ZERO, |first| first.address());
         match network
-            .simulate_settlement(relayer, token, terms, signature)
+            .simulate_settlement(relayer, token, &authorization)
             .await
         {
             Ok(_gas) => Ok(()),

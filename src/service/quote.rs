@@ -1,7 +1,7 @@
 //! What a payment must be: one offer for each network and asset.
 
 use alloy::primitives::U256;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::{Service, Settings};
@@ -10,8 +10,8 @@ use crate::{
     chain::{Asset, Network},
     upstream::{Action, Tool},
     x402::{
-        PAYMENT_IDENTIFIER, PaymentRequired, PaymentRequirements, Resource,
-        payment_identifier_offer,
+        GAS_SPONSORING, PAYMENT_IDENTIFIER, PaymentRequired, PaymentRequirements, Resource,
+        gas_sponsoring_offer, payment_identifier_offer,
     },
 };
 
@@ -138,12 +138,8 @@ impl Service {
             description: format!("{credits} credits for {wallet}"),
             mime_type: JSON.to_owned(),
         };
-        let accepts = self
-            .purchase_offers(credits, only)
-            .iter()
-            .map(Offer::requirements)
-            .collect();
-        PaymentRequired::new(error, resource, accepts)
+        let offers = self.purchase_offers(credits, only);
+        required(error, resource, &offers, [])
     }
 
     pub(super) fn direct_offers(&self, action: &Action) -> Vec<Offer<'_>> {
@@ -175,15 +171,8 @@ impl Service {
             description: action.description().to_owned(),
             mime_type: JSON.to_owned(),
         };
-        let accepts = self
-            .direct_offers(action)
-            .iter()
-            .map(Offer::requirements)
-            .collect();
-        let mut quote = PaymentRequired::new(error, resource, accepts);
-        let extension = (PAYMENT_IDENTIFIER.to_owned(), payment_identifier_offer());
-        quote.extensions = Some(Map::from_iter([extension]));
-        quote
+        let extension = (PAYMENT_IDENTIFIER, payment_identifier_offer());
+        required(error, resource, &self.direct_offers(action), [extension])
     }
 
     /// The symbol of a configured asset.
@@ -200,4 +189,23 @@ impl Service {
         let base = &self.settings().public_url;
         format!("{base}/api/external/tools/{tool}/actions/{action}/invoke")
     }
+}
+
+fn required<const N: usize>(
+    error: &str,
+    resource: Resource,
+    offers: &[Offer<'_>],
+    extensions: [(&str, Value); N],
+) -> PaymentRequired {
+    let accepts = offers.iter().map(Offer::requirements).collect();
+    let sponsoring = offers.iter().any(|offer| offer.asset.gas_sponsoring);
+    let sponsoring = sponsoring.then(|| (GAS_SPONSORING, gas_sponsoring_offer()));
+    let extensions: Map<_, _> = extensions
+        .into_iter()
+        .chain(sponsoring)
+        .map(|(name, offer)| (name.to_owned(), offer))
+        .collect();
+    let mut quote = PaymentRequired::new(error, resource, accepts);
+    quote.extensions = (!extensions.is_empty()).then_some(extensions);
+    quote
 }

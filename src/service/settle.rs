@@ -171,10 +171,9 @@ impl Service {
         if used_up.await? {
             return Ok(Tried::Progress(Progress::Waiting));
         }
-        let SignedAuthorization { terms, signature } = authorization;
         let fees = network.gas_price().await?.fees;
         let funds = network.gas_funds(address).await?;
-        let call = network.settlement(payment.asset.token, terms, signature);
+        let call = network.settlement(payment.asset.token, authorization);
         let by = relayer.clone();
         let settlement = StoreSettlement {
             purpose: Purpose::Payment(payment.id),
@@ -206,7 +205,9 @@ impl Service {
         payment: &Payment,
         authorization: &SignedAuthorization,
     ) -> Result<bool, Unavailable> {
-        let SignedAuthorization { terms, signature } = authorization;
+        let SignedAuthorization {
+            terms, signature, ..
+        } = authorization;
         let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
             ATTEMPTS_MAX
         } else {
@@ -223,9 +224,9 @@ impl Service {
         payment: &Payment,
         authorization: &SignedAuthorization,
     ) -> Result<Result<u64, Progress>, Unavailable> {
-        let SignedAuthorization { terms, signature } = authorization;
+        let terms = &authorization.terms;
         let simulated = network
-            .simulate_settlement(relayer, payment.asset.token, terms, signature)
+            .simulate_settlement(relayer, payment.asset.token, authorization)
             .await;
         let error = match simulated {
             Ok(gas_limit) => return Ok(Ok(gas_limit)),

@@ -8,6 +8,7 @@
 
 mod extension;
 mod field;
+mod gas_sponsoring;
 mod header;
 mod network_name;
 mod payment;
@@ -17,6 +18,7 @@ mod version;
 mod wire;
 
 pub use extension::{PAYMENT_IDENTIFIER, payment_identifier_offer};
+pub use gas_sponsoring::{GAS_SPONSORING, gas_sponsoring_offer};
 pub use header::{HEADER_BYTES_MAX, HeaderTooLarge, decode_header, encode_header};
 pub use payment::{
     AcceptedTerms, PAYMENT_HEADER_BYTES_MAX, PaymentHeaderError, SIGNATURE_BYTES_MAX, SignedPayment,

@@ -4,10 +4,10 @@ use alloy::primitives::{Address, B256, U256};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{X402Version, decode_header, extension, field::Field, network_name};
+use super::{X402Version, decode_header, extension, field::Field, gas_sponsoring, network_name};
 use crate::{
     base::NetworkId,
-    payment::{Authorization, PERMIT2_PROXY, TransferMethod},
+    payment::{Authorization, PERMIT2_PROXY, TokenPermit, TransferMethod},
 };
 
 /// The largest payment header that is read.
@@ -31,6 +31,8 @@ pub struct SignedPayment {
     pub terms: Option<AcceptedTerms>,
     pub authorization: Authorization,
     pub signature: Vec<u8>,
+    /// A leave for Permit2 that came along.
+    pub permit: Option<TokenPermit>,
     pub payment_identifier: Option<String>,
 }
 
@@ -87,16 +89,18 @@ impl SignedPayment {
             (accepted, Some(terms))
         };
         let proof = payload.get("payload")?;
+        let authorization = match proof.find("permit2Authorization") {
+            Some(permit) if version == X402Version::Two => permit2(&permit, terms)?,
+            _ => authorization(&proof.get("authorization")?)?,
+        };
         Ok(Self {
             version,
             scheme: scheme(&offer)?,
             network: network(&offer, version)?,
             terms,
-            authorization: match proof.find("permit2Authorization") {
-                Some(permit) if version == X402Version::Two => permit2(&permit, terms)?,
-                _ => authorization(&proof.get("authorization")?)?,
-            },
             signature: proof.get("signature")?.bytes(SIGNATURE_BYTES_MAX)?,
+            permit: gas_sponsoring::permit(payload, &authorization, terms)?,
+            authorization,
             payment_identifier: extension::payment_identifier(payload)?,
         })
     }

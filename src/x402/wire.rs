@@ -4,10 +4,10 @@ use alloy::primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{X402Version, proof::Proof};
+use super::{X402Version, gas_sponsoring, proof::Proof};
 use crate::{
     base::NetworkId,
-    payment::{Authorization, TokenDomain, TransferMethod},
+    payment::{Authorization, TokenDomain, TokenPermit, TransferMethod},
 };
 
 /// The scheme under which exactly the asked amount is paid.
@@ -197,6 +197,14 @@ impl SettleRequest {
             payment_payload: PaymentPayload::new(requirements.clone(), authorization, signature),
             payment_requirements: requirements,
         }
+    }
+
+    /// The same with a leave for Permit2, which came with the payment.
+    #[must_use]
+    pub fn with_permit(mut self, permit: &TokenPermit, authorization: &Authorization) -> Self {
+        let told = gas_sponsoring::told(permit, authorization, &self.payment_requirements.asset);
+        self.payment_payload.extensions = Some(told);
+        self
     }
 }
 

@@ -25,6 +25,7 @@ mod direct;
 mod facilitator;
 mod facilitator_crash;
 mod failures;
+mod gas_sponsoring;
 mod http;
 mod limits;
 mod misreports;

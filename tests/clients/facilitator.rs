@@ -128,6 +128,26 @@ fn it_settles_by_permit2() {
 }
 
 #[test]
+fn it_settles_for_a_payer_without_gas() {
+    run(async {
+        let chain = Chain::shared().await;
+        let mut foundation = Foundation::start(&chain).await;
+        let domain = "eip712_version = \"2\"";
+        let sponsoring = format!("{domain}\ngas_sponsoring = true");
+        let house = permit2::house(foundation.setup().with(domain, &sponsoring)).await;
+        let wallet = fund(&house, 150).await;
+        let script = Client::TypeScript.script("buy", &house, &wallet).await;
+        let script = script.variable("RPC_URL", chain.rpc_url().as_str());
+        script.run().await.result();
+
+        let transaction = paid(&house, &wallet, &[100], 50).await;
+        let answer = foundation.answered().await;
+        assert_eq!(answer["transaction"], transaction, "{answer}");
+        assert_eq!(house.relayed().await, []);
+    });
+}
+
+#[test]
 fn it_settles_a_direct_call() {
     run(async {
         let chain = Chain::shared().await;

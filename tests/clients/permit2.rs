@@ -53,6 +53,22 @@ async fn run_script(client: Client, name: &str, house: &House, wallet: &Wallet) 
     script.run().await.result()
 }
 
+/// The client has no gas and Permit2 no leave: it signs one, which comes with the payment.
+#[test]
+fn typescript_pays_without_gas() {
+    run(async {
+        let method = "eip712_version = \"2\"\ngas_sponsoring = true";
+        let house = house(Setup::default().with("eip712_version = \"2\"", method)).await;
+        let wallet = fund(&house, 150).await;
+        let script = Client::TypeScript.script("buy", &house, &wallet).await;
+        let script = script.variable("RPC_URL", house.chain.rpc_url().as_str());
+        let result = script.run().await.result();
+        let transaction = paid(&house, &wallet, &[100], 50).await;
+        assert_eq!(result["payment_response"]["transaction"], transaction);
+        assert_eq!(house.books().await.payments("purchase credited"), 1);
+    });
+}
+
 mod credits_are_bought {
     use super::*;
 

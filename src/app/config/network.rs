@@ -73,6 +73,8 @@ pub struct Asset {
     pub usd_rate: UsdRate,
     /// How payments in it are signed. By Permit2, the domain's name and version may be empty.
     pub transfer_method: TransferMethod,
+    /// Payers may send leaves for Permit2 along (EIP-2612).
+    pub gas_sponsoring: bool,
 }
 
 impl fmt::Debug for Network {
@@ -230,6 +232,12 @@ fn asset(
         TransferMethod::parse(&raw.transfer_method).ok_or("is neither \"eip3009\" nor \"permit2\""),
     );
     let domain = asset_domain(key, raw, transfer_method, problems);
+    if raw.gas_sponsoring
+        && (transfer_method == Some(TransferMethod::Eip3009) || domain.0.is_empty())
+    {
+        let what = "needs transfer_method = \"permit2\", eip712_name and eip712_version";
+        problems.add(format!("{key}.gas_sponsoring"), what);
+    }
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
     let usd_rate = match &raw.usd_rate {
         None => Some(UsdRate::PAR),
@@ -248,6 +256,7 @@ fn asset(
         decimals: u8::try_from(decimals).ok()?,
         usd_rate: usd_rate?,
         transfer_method: transfer_method?,
+        gas_sponsoring: raw.gas_sponsoring,
     })
 }
 

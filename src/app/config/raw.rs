@@ -164,6 +164,8 @@ pub(super) struct Asset {
     pub(super) usd_rate: Option<String>,
     #[serde(default = "eip3009")]
     pub(super) transfer_method: String,
+    #[serde(default)]
+    pub(super) gas_sponsoring: bool,
     pub(super) eip712_name: Option<String>,
     pub(super) eip712_version: Option<String>,
 }

@@ -585,6 +585,11 @@ fn wrong_values_of_an_asset() {
             "transfer_method: \"transfer\" is neither \"eip3009\" nor \"permit2\"",
         ),
         (
+            "decimals = 6",
+            "decimals = 6\ngas_sponsoring = true",
+            "gas_sponsoring: needs transfer_method = \"permit2\"",
+        ),
+        (
             "eip712_version = \"2\"",
             "",
             "network[0].asset[0].eip712_version: is missing",
@@ -622,6 +627,10 @@ fn an_asset_moved_by_permit2_needs_no_domain() {
     let asset = &config.networks[0].assets[0];
     assert_eq!(asset.transfer_method, TransferMethod::Permit2);
     assert_eq!(asset.domain.name, "");
+    let sponsoring = "transfer_method = \"permit2\"\ngas_sponsoring = true";
+    assert!(
+        problem(&NETWORK.replace(domain, sponsoring)).contains("eip712_name and eip712_version")
+    );
 }
 
 #[test]

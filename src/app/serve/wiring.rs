@@ -149,6 +149,7 @@ fn asset(config: &config::Asset) -> Asset {
         decimals: config.decimals,
         usd_rate: config.usd_rate,
         transfer_method: config.transfer_method,
+        gas_sponsoring: config.gas_sponsoring,
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }

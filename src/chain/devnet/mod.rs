@@ -181,6 +181,7 @@ impl Devnet {
             decimals: 6,
             usd_rate: UsdRate::PAR,
             transfer_method: TransferMethod::Eip3009,
+            gas_sponsoring: false,
             eip712_name: "USDC".into(),
             eip712_version: "2".into(),
         }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     auth::json::Node,
     base::{PurchaseId, Slug, Timestamp},
-    payment::{Authorization, PaymentState, PaymentWay, SignedAuthorization},
+    payment::{Authorization, PaymentState, PaymentWay},
     store::{CallReply, NewDirectCall, NewPayment, Payment, PaymentRefusal},
     upstream::{Action, FieldError, Tool},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
@@ -271,20 +271,17 @@ impl Service {
     ) -> Result<Taken, Stop> {
         let id = PurchaseId::from_random(random_id().map_err(DirectError::Unavailable)?);
         let (asset, wallet, now) = (recovered.asset_id(), recovered.payer(), self.now());
-        let SignedPayment {
-            authorization: terms,
-            signature,
-            ..
-        } = recovered.payment;
+        let authorization = recovered.authorization();
+        let terms = &authorization.terms;
         let replay_until = terms
             .expires_at()
             .plus_seconds(self.settings().replay_seconds);
-        let deadline = self.direct_deadline(run.action, &terms);
+        let deadline = self.direct_deadline(run.action, terms);
         let intent = NewPayment {
             id,
             way: PaymentWay::Direct,
             asset,
-            authorization: SignedAuthorization { terms, signature },
+            authorization,
             credits: run.action.price(),
             wallet,
             label: None,

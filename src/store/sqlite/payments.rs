@@ -74,9 +74,9 @@ async fn insert(
     let terms = &payment.authorization.terms;
     sqlx::query(
         "INSERT INTO payments (id, way, state, chain_id, token, payer, pay_to, amount,
-            transfer_method, valid_after, valid_before, nonce, signature, credits_units, wallet,
+            transfer_method, valid_after, valid_before, nonce, signature, permit, credits_units, wallet,
             label, since_block, created_ms, updated_ms)
-         VALUES (?, ?, 'authorized', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES (?, ?, 'authorized', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(payment.id.to_string())
     .bind(payment.way.as_str())
@@ -91,6 +91,7 @@ async fn insert(
     .bind(i64::try_from(terms.valid_before).unwrap_or(i64::MAX))
     .bind(terms.nonce.as_slice())
     .bind(payment.authorization.signature.as_slice())
+    .bind(payment.authorization.permit.map(|permit| permit.to_bytes()))
     .bind(payment.credits.units())
     .bind(payment.wallet.to_string())
     .bind(payment.label.as_deref())

@@ -13,7 +13,7 @@ use crate::{
     base::{AssetId, Credits, NetworkId, Timestamp},
     ledger::{Grant, GrantId},
     payment::{
-        Authorization, Booked, DirectStage, PaymentWay, SignedAuthorization, Transfer,
+        Authorization, Booked, DirectStage, PaymentWay, SignedAuthorization, TokenPermit, Transfer,
         TransferMethod,
     },
 };
@@ -150,7 +150,15 @@ fn authorization(
         valid_before: unsigned(row, "valid_before")?,
         nonce: B256::from(bytes::<32>(row, "nonce")?),
     };
-    Ok(Some(SignedAuthorization { terms, signature }))
+    let permit = row
+        .try_get::<Option<&[u8]>, _>("permit")?
+        .map(|bytes| TokenPermit::from_bytes(bytes).ok_or(StoreError::Corrupt("permit")))
+        .transpose()?;
+    Ok(Some(SignedAuthorization {
+        terms,
+        signature,
+        permit,
+    }))
 }
 
 /// A column of 32 bytes, or NULL.

@@ -63,6 +63,7 @@ fn reads_the_typescript_client() {
                 nonce: b256!("5cd433164da7a3e4cea979ac79cd5a01dc39b586022718095239ea1907b3feab"),
             },
             signature: hex!("cf2ef5b6478962509a74012efbe8642f3f663334b2c1d2cb1a141e5970dcfa825d758d14bad78ab8c63aba3e4545ee4b100381d01baeccce851bd5a6d6ec93711b").to_vec(),
+            permit: None,
             payment_identifier: Some("pay_7d5d747be160e280504c099d984bcfe0".into()),
         }
     );

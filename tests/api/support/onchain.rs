@@ -273,14 +273,7 @@ impl OnChainShop {
         base_units: u64,
     ) -> B256 {
         let (amount, deadline) = (U256::from(base_units), U256::from(now() + 600));
-        let permit = Permit {
-            owner: payer.address(),
-            spender: self.address,
-            value: amount,
-            nonce: U256::ZERO,
-            deadline,
-        };
-        let signature = payer.sign_digest(permit.eip712_signing_hash(&usdc_domain()));
+        let signature = token_permit(payer, self.address, amount, U256::ZERO, deadline);
         let call = Shop::buyWithPermitCall {
             agent,
             token: USDC,
@@ -345,6 +338,24 @@ impl OnChainShop {
         };
         chain.call_from(self.owner, self.address, &call).await
     }
+}
+
+/// The payer's signature of an EIP-2612 permit.
+pub(crate) fn token_permit(
+    payer: &Wallet,
+    spender: Address,
+    value: U256,
+    nonce: U256,
+    deadline: U256,
+) -> Vec<u8> {
+    let permit = Permit {
+        owner: payer.address(),
+        spender,
+        value,
+        nonce,
+        deadline,
+    };
+    payer.sign_digest(permit.eip712_signing_hash(&usdc_domain()))
 }
 
 fn usdc_domain() -> Eip712Domain {

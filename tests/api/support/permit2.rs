@@ -35,6 +35,10 @@ sol! {
 
     function settle(PermitTransferFrom permit, address owner, Witness witness, bytes signature)
         external;
+    function permit(
+        address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r,
+        bytes32 s
+    ) external;
     function approve(address spender, uint256 value) external returns (bool);
     function transfer(address to, uint256 value) external returns (bool);
     function invalidateUnorderedNonces(uint256 wordPos, uint256 mask) external;
@@ -67,6 +71,23 @@ impl Chain {
             .unwrap()
             .parse()
             .unwrap()
+    }
+
+    /// A stranger brings the leave that comes with a payment to the token.
+    pub(crate) async fn use_leave(&self, payment: &Payment) {
+        let info = &payment.extensions.as_ref().unwrap()["eip2612GasSponsoring"]["info"];
+        let text = |name: &str| info[name].as_str().unwrap();
+        let signature = hex::decode(text("signature").trim_start_matches("0x")).unwrap();
+        let call = permitCall {
+            owner: payment.authorization.from,
+            spender: PERMIT2,
+            value: text("amount").parse().unwrap(),
+            deadline: text("deadline").parse().unwrap(),
+            v: signature[64],
+            r: B256::from_slice(&signature[..32]),
+            s: B256::from_slice(&signature[32..64]),
+        };
+        self.transact(Some(USDC), &call.abi_encode().into()).await;
     }
 
     /// The payer uses the payment's nonce up, for nothing.

@@ -7,12 +7,14 @@ import { decodeXPaymentResponse, wrapFetchWithPayment } from "x402-fetch";
 import { account, read } from "./common.mjs";
 
 const isVersionOne = process.argv[2] === "v1";
+// With a node of its own, the client signs what it needs to pay without gas.
+const options = process.env.RPC_URL && { rpcUrl: process.env.RPC_URL };
 const maxValue = process.env.MAX_VALUE && BigInt(process.env.MAX_VALUE);
 
 export const fetchWithPayment = isVersionOne
   ? wrapFetchWithPayment(fetch, account, maxValue)
   : wrapFetchWithPaymentFromConfig(fetch, {
-      schemes: [{ network: "eip155:*", client: new ExactEvmScheme(account) }],
+      schemes: [{ network: "eip155:*", client: new ExactEvmScheme(account, options) }],
     });
 
 /** The path, asking for offers that the client understands. */

@@ -1,6 +1,7 @@
 //! Payments by Permit2, in x402 version 2 alone.
 
 use super::*;
+use crate::{payment::TokenPermit, x402::gas_sponsoring_offer};
 
 /// As `@x402/evm` writes it.
 fn by_permit2() -> Value {
@@ -69,4 +70,56 @@ fn names_what_is_wrong_with_a_permit2_authorization() {
             Err(PaymentHeaderError::MissingField { pointer })
         );
     }
+}
+
+fn with_leave() -> Value {
+    let mut document = by_permit2();
+    document["extensions"] = json!({ "eip2612GasSponsoring": { "info": {
+        "from": PAYER,
+        "asset": TOKEN,
+        "spender": "0x000000000022D473030F116dDEE9F6B43aC78BA3",
+        "amount": "1000000",
+        "nonce": "3",
+        "deadline": "1740672154",
+        "signature": format!("0x{}", "1b".repeat(65)),
+        "version": "1",
+    } } });
+    document
+}
+
+#[test]
+fn a_leave_for_permit2_is_read_and_must_be_for_this_payment() {
+    let leave = TokenPermit {
+        nonce: U256::from(3),
+        deadline: 1_740_672_154,
+        signature: [0x1b; 65],
+    };
+    assert_eq!(read(&with_leave()).unwrap().permit, Some(leave));
+    let base = "/extensions/eip2612GasSponsoring/info";
+    for (name, value) in [
+        ("from", json!(TOKEN)),
+        ("asset", json!(PAYER)),
+        ("spender", json!(PAYER)),
+        ("amount", json!("1000001")),
+        ("nonce", json!("x")),
+        ("deadline", json!("-1")),
+        ("signature", json!("0x12")),
+    ] {
+        let mut document = with_leave();
+        *document.pointer_mut(&format!("{base}/{name}")).unwrap() = value;
+        let error = read(&document).unwrap_err();
+        let place = format!("{base}/{name}");
+        assert!(
+            matches!(&error, PaymentHeaderError::BadField { pointer, .. } if *pointer == place),
+            "{error}"
+        );
+    }
+    // The offer alone, as clients send it back that do not know it.
+    let mut document = with_leave();
+    document["extensions"] = json!({ "eip2612GasSponsoring": gas_sponsoring_offer() });
+    assert_eq!(read(&document).unwrap().permit, None);
+    // A payment by EIP-3009 needs none.
+    let mut document = typescript();
+    document["extensions"] = with_leave()["extensions"].clone();
+    assert_eq!(read(&document).unwrap().permit, None);
 }
