@@ -21,6 +21,7 @@ mod facts;
 mod fees;
 mod network;
 mod node;
+mod places;
 mod refund;
 mod relayer;
 mod rpc;

@@ -93,6 +93,9 @@ impl Problem {
             Unavailable::ShortOfGas { .. } => {
                 "payments cannot be settled at the moment; send the same request again later"
             }
+            Unavailable::ClaimsBusy => {
+                "too many transactions are looked at; send the same request again"
+            }
             Unavailable::WalletChecksBusy => {
                 "too many contract wallets pay at once; send the same request again"
             }

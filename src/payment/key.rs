@@ -4,7 +4,8 @@ use std::fmt;
 
 use alloy::primitives::{Address, B256};
 
-use crate::base::{AssetId, NetworkId};
+use super::Transfer;
+use crate::base::AssetId;
 
 /// What makes a payment this payment, over every way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,12 +16,14 @@ pub enum PaymentKey {
         from: Address,
         nonce: B256,
     },
-    /// Any other transfer: its position among its own transaction's logs, which no reorganization
-    /// of the block changes.
+    /// Any other transfer: its position among its own transaction's logs, and what it moved. The same
+    /// transaction may move something else at that place once a reorganization gives it another block:
+    /// that is another transfer.
     Log {
-        network: NetworkId,
+        asset: AssetId,
         transaction: B256,
         position: u32,
+        transfer: Transfer,
     },
 }
 
@@ -31,11 +34,15 @@ impl fmt::Display for PaymentKey {
                 write!(formatter, "authorization:{asset}:{from:#x}:{nonce:#x}")
             }
             Self::Log {
-                network,
+                asset,
                 transaction,
                 position,
+                transfer: Transfer { from, to, value },
             } => {
-                write!(formatter, "log:{network}:{transaction:#x}:{position}")
+                write!(
+                    formatter,
+                    "log:{asset}:{transaction:#x}:{position}:{from:#x}:{to:#x}:{value}"
+                )
             }
         }
     }

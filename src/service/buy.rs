@@ -69,6 +69,9 @@ pub enum BuyError {
     /// The authorization was settled on the chain already, and cannot be credited as asked.
     #[error("the authorization is settled already")]
     Settled,
+    /// The transfer is in a block before any whose transfers are taken here.
+    #[error("the transfer is older than what is taken here")]
+    TooOld,
     /// The claimed transfer is counted for another wallet.
     #[error("the transfer belongs to {id}")]
     Claimed { id: PurchaseId, state: PaymentState },
@@ -110,6 +113,7 @@ impl Service {
             }
             Ok(Taken::Known(payment)) => self.repeat(*payment, &request).await,
             Err(PaymentProblem::Settled) => Err(BuyError::Settled),
+            Err(PaymentProblem::TooOld) => Err(BuyError::TooOld),
             Err(PaymentProblem::Unavailable(unavailable)) => {
                 Err(BuyError::Unavailable(unavailable))
             }
@@ -168,7 +172,10 @@ impl Service {
             };
         }
         match look {
-            FirstLook::Paid { since_block } => {
+            FirstLook::Paid { since_block, block } => {
+                if block < self.first_taken_block(recovered.network).await? {
+                    return Err(PaymentProblem::TooOld);
+                }
                 self.insert_arrived(request, recovered, since_block).await
             }
             FirstLook::Unused { since_block } => {

@@ -59,6 +59,8 @@ pub enum PaymentProblem {
     Refused(Reason),
     /// The authorization is settled on the chain, and the request cannot have it credited as it asks.
     Settled,
+    /// The same, and in a block before any whose transfers are taken here.
+    TooOld,
     Unavailable(Unavailable),
 }
 
@@ -120,6 +122,8 @@ pub(super) enum FirstLook {
     /// Somebody settled it already, to an address of ours.
     Paid {
         since_block: u64,
+        /// Where it was settled.
+        block: u64,
     },
 }
 
@@ -217,7 +221,10 @@ impl Service {
         let since_block = look.since_block;
         match look.fact {
             AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
-            AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
+            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid {
+                since_block,
+                block: at.block,
+            }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
@@ -241,9 +248,11 @@ impl Service {
                 FirstLook::Unused { .. } => Err(reason.into()),
                 paid @ FirstLook::Paid { .. } => Ok(paid),
             },
-            Err(problem @ (PaymentProblem::Unavailable(_) | PaymentProblem::Settled)) => {
-                Err(problem)
-            }
+            Err(
+                problem @ (PaymentProblem::Unavailable(_)
+                | PaymentProblem::Settled
+                | PaymentProblem::TooOld),
+            ) => Err(problem),
         }
     }
 

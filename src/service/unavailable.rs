@@ -27,6 +27,8 @@ pub enum Unavailable {
     RepliesFull,
     #[error("too many contract wallets are asked for their signatures at once")]
     WalletChecksBusy,
+    #[error("too many claimed transactions are looked at, at once")]
+    ClaimsBusy,
     #[error("the operating system gives no random bytes")]
     Randomness,
     /// The chain says that an authorization was used, but not where.

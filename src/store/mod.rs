@@ -678,22 +678,23 @@ impl Store {
         self.queue.submit(sqlite::PinKey { kind, id, now }).await
     }
 
-    /// Keeps an address as a payTo of a network, for good, and returns all of that network's.
+    /// Keeps an address as a payTo of a network, for good, and returns all of that network's. Without
+    /// one, only returns them.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn keep_pay_to(
         &self,
         chain_id: u64,
-        address: AgentAddress,
+        address: Option<AgentAddress>,
         now: Timestamp,
     ) -> Result<Vec<AgentAddress>, StoreError> {
         let kind = sqlite::KeptAddress::PayTo;
-        self.keep_address(kind, chain_id, Some(address), now).await
+        self.keep_address(kind, chain_id, address, now).await
     }
 
     /// Keeps an address as a purchase contract of a network, for good, and returns all of that
-    /// network's.
+    /// network's. Without one, only returns them.
     ///
     /// # Errors
     /// When the store cannot answer.

@@ -119,7 +119,9 @@ impl From<PaymentProblem> for Stop {
     fn from(problem: PaymentProblem) -> Self {
         match problem {
             PaymentProblem::Refused(reason) => Self::Refused(reason),
-            PaymentProblem::Settled => Self::Error(DirectError::SettledElsewhere),
+            PaymentProblem::Settled | PaymentProblem::TooOld => {
+                Self::Error(DirectError::SettledElsewhere)
+            }
             PaymentProblem::Unavailable(unavailable) => {
                 Self::Error(DirectError::Unavailable(unavailable))
             }
