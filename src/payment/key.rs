@@ -5,7 +5,7 @@ use std::fmt;
 use alloy::primitives::{Address, B256};
 
 use super::Transfer;
-use crate::base::AssetId;
+use crate::base::{AssetId, NetworkId};
 
 /// What makes a payment this payment, over every way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,13 @@ pub enum PaymentKey {
     Authorization {
         asset: AssetId,
         from: Address,
+        nonce: B256,
+    },
+    /// A transfer that Permit2 made for a signature of `owner`'s. Permit2 writes no log of that, so
+    /// the transfer is counted under its [`PaymentKey::Log`] too.
+    Permit2 {
+        network: NetworkId,
+        owner: Address,
         nonce: B256,
     },
     /// Any other transfer: its position among its own transaction's logs, and what it moved. The same
@@ -32,6 +39,13 @@ impl fmt::Display for PaymentKey {
         match self {
             Self::Authorization { asset, from, nonce } => {
                 write!(formatter, "authorization:{asset}:{from:#x}:{nonce:#x}")
+            }
+            Self::Permit2 {
+                network,
+                owner,
+                nonce,
+            } => {
+                write!(formatter, "permit2:{network}:{owner:#x}:{nonce:#x}")
             }
             Self::Log {
                 asset,

@@ -236,9 +236,10 @@ impl Service {
     ) -> Result<(PurchaseId, BookedArrival), Unavailable> {
         let claimant = Claimant {
             way: candidate.way,
-            wallet: match candidate.unattributed {
-                true => AgentAddress::new(candidate.arrival.transfer.from),
-                false => request.wallet,
+            wallet: if candidate.unattributed {
+                AgentAddress::new(candidate.arrival.transfer.from)
+            } else {
+                request.wallet
             },
             unattributed: candidate.unattributed,
             label: request.label.clone().filter(|_| !candidate.unattributed),

@@ -54,8 +54,8 @@ impl Service {
                     reference: SponsorReference::Transaction(request.transaction),
                 };
                 // A contract's code is asked only where the request names it.
-                let asked = (request.payer == Some(payer)).then_some(network);
-                let given = self.is_given(&message, signature, asked, arrival).await?;
+                let named = (request.payer == Some(payer)).then_some(network);
+                let given = self.is_given(&message, signature, named, arrival).await?;
                 consents.0.push(Consent {
                     payer,
                     credits,
@@ -75,14 +75,14 @@ impl Service {
         &self,
         message: &SponsorMessage,
         signature: &WalletSignature,
-        asked: Option<&Network>,
+        named: Option<&Network>,
         arrival: &Arrival,
     ) -> Result<bool, PaymentProblem> {
         let key = signature.key();
         if key.is_some_and(|signature| message.candidates().verify(&signature).is_ok()) {
             return Ok(true);
         }
-        let Some(network) = asked else {
+        let Some(network) = named else {
             return Ok(false);
         };
         let _place = self.wallet_check().await?;

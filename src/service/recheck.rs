@@ -1,4 +1,4 @@
-//! Looks again at payments that counted, until no reorganization can reach their blocks.
+//! Looks again at payments that counted, and at refunds that were paid, until no reorganization can reach their blocks.
 //!
 //! Each round compares the blocks that payments depend on with the chain's. What has stood since the
 //! last round needs no look: that the newest block of that round still stands says so of all below it.
@@ -56,6 +56,12 @@ impl Service {
             match self.recheck_network(network).await {
                 Err(Unavailable::Chain(error)) => {
                     tracing::warn!(network = %network.id(), %error, "credited payments are not looked at again");
+                }
+                outcome => outcome?,
+            }
+            match self.recheck_refunds(network).await {
+                Err(Unavailable::Chain(error)) => {
+                    tracing::warn!(network = %network.id(), %error, "paid refunds are not looked at again");
                 }
                 outcome => outcome?,
             }
@@ -165,9 +171,16 @@ impl Service {
         if payment.block != Some(block) {
             return Ok(());
         }
-        let Some(judged) = self.judge(network, &payment, block).await? else {
+        let Some(mut judged) = self.judge(network, &payment, block).await? else {
             return Ok(());
         };
+        let mut transfers = Vec::new();
+        if let Recheck::Moved(at) = judged {
+            transfers = self.transfers_of(id, at).await?;
+            if self.are_counted_elsewhere(id, &transfers).await? {
+                judged = Recheck::Dropped;
+            }
+        }
         let (payment_id, from, now) = (id, block.1, self.now());
         match judged {
             Recheck::Wait => Ok(()),
@@ -178,6 +191,7 @@ impl Service {
                     payment: payment_id,
                     from,
                     at,
+                    transfers,
                     now,
                 };
                 if self.store().move_payment(moved).await? {

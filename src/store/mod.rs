@@ -36,13 +36,16 @@ pub use payments::{
     Payment, PaymentRefusal, Purpose, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
-pub use refunds::{EndRefund, HoldRefund, Refund, RefundEnd, RefundRefusal, RefundSent, Rest};
+pub use refunds::{
+    EndRefund, HoldRefund, RecheckRefund, Refund, RefundEnd, RefundFound, RefundRefusal,
+    RefundSent, Rest,
+};
 pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
 pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSuspense};
 
 use crate::{
-    base::{AgentAddress, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
-    payment::PaymentKey,
+    base::{AgentAddress, AssetId, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
+    payment::{PaymentKey, Transfer},
 };
 
 /// Limits of the store, from the configuration.
@@ -405,6 +408,19 @@ impl Store {
     /// When the store cannot answer.
     pub async fn payer_record(&self, payer: AgentAddress) -> Result<PayerRecord, StoreError> {
         sqlite::reads::payer_record(self.backend.readers(), payer).await
+    }
+
+    /// Payments by Permit2 that this very transfer may pay: those that a reorganization may still
+    /// reach, or that were not paid; the newest first, and no more than 256.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn permit2_payments_of(
+        &self,
+        asset: AssetId,
+        transfer: Transfer,
+    ) -> Result<Vec<Payment>, StoreError> {
+        sqlite::reads::permit2_payments_of(self.backend.readers(), asset, transfer).await
     }
 
     /// How many transactions the relayer signed for a payment.
