@@ -343,7 +343,7 @@ impl Service {
             let digest = eip191_digest(&message.to_string()).into();
             let (bytes, asker) = (signature.bytes(), arrival.asset.token);
             let takes = network.wallet_takes(payer.address(), digest, bytes, asker);
-            if takes.await? {
+            if takes.await.map_err(Unavailable::WalletSilent)? {
                 return Ok(());
             }
         }

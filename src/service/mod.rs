@@ -18,6 +18,7 @@ mod clock;
 mod contract_payer;
 mod direct_call;
 mod facilitate;
+mod payer_risk;
 mod payment_check;
 mod quote;
 mod recheck;

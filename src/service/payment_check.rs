@@ -11,7 +11,7 @@ use crate::{
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
     chain::{Asset, Network, SimulationError, is_signed_by_key},
     payment::{Authorization, AuthorizationFact, PaymentKey},
-    store::Payment,
+    store::{PayerRisk, Payment},
     x402::{SCHEME_EXACT, SignedPayment},
 };
 
@@ -46,6 +46,8 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    /// Settlements for the payer failed too often within a day.
+    SettlementsFailed,
     TransactionNotFound,
     TransactionReverted,
     TransactionWithoutPayment,
@@ -116,11 +118,11 @@ impl Recovered<'_> {
 pub(super) enum FirstLook {
     Unused {
         since_block: u64,
+        /// What its settlement rests on, once that was asked.
+        risk: Option<PayerRisk>,
     },
     /// Somebody settled it already, to an address of ours.
-    Paid {
-        since_block: u64,
-    },
+    Paid { since_block: u64 },
 }
 
 impl Service {
@@ -216,7 +218,10 @@ impl Service {
         }
         let since_block = look.since_block;
         match look.fact {
-            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused {
+                since_block,
+                risk: None,
+            }),
             AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
@@ -236,7 +241,10 @@ impl Service {
         since_block: u64,
     ) -> Result<FirstLook, PaymentProblem> {
         match self.check_settlement(recovered).await {
-            Ok(()) => Ok(FirstLook::Unused { since_block }),
+            Ok(risk) => Ok(FirstLook::Unused {
+                since_block,
+                risk: Some(risk),
+            }),
             Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
                 FirstLook::Unused { .. } => Err(reason.into()),
                 paid @ FirstLook::Paid { .. } => Ok(paid),
@@ -247,19 +255,17 @@ impl Service {
         }
     }
 
-    async fn check_settlement(&self, recovered: &Recovered<'_>) -> Result<(), PaymentProblem> {
+    async fn check_settlement(
+        &self,
+        recovered: &Recovered<'_>,
+    ) -> Result<PayerRisk, PaymentProblem> {
         let SignedPayment {
             authorization: terms,
             signature,
             ..
         } = &recovered.payment;
         let token = recovered.asset.token;
-        if matches!(recovered.signer, Signer::Wallet { .. }) {
-            self.check_contract_payer(recovered.payer()).await?;
-        }
-        if recovered.network.balance_of(token, terms.from).await? < terms.value {
-            return Err(Reason::InsufficientFunds.into());
-        }
+        let risk = self.payer_risk(recovered).await?;
         let network = recovered.network;
         let relayers = self.relayers(network).await?;
         let relayer = relayers
@@ -269,7 +275,7 @@ impl Service {
             .simulate_settlement(relayer, token, terms, signature)
             .await
         {
-            Ok(_gas) => Ok(()),
+            Ok(_gas) => Ok(risk),
             Err(SimulationError::Chain(error)) => Err(error.into()),
             Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
                 tracing::info!(%error, "a settlement would fail");
@@ -357,12 +363,25 @@ impl Reason {
             Self::SponsorSignatureMissing => "sponsor_signature_missing",
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
-            Self::PayerBarred => "payer_barred",
+            Self::PayerBarred | Self::SettlementsFailed => "payer_barred",
             Self::TransactionNotFound => "transaction_not_found",
             Self::TransactionReverted => "transaction_reverted",
             Self::TransactionWithoutPayment => "transaction_without_payment",
             Self::TransactionWorthMismatch => "transaction_worth_mismatch",
             Self::TransactionVanished => "transaction_vanished",
+        }
+    }
+
+    /// The code, and what a payer must know beside it.
+    #[must_use]
+    pub fn told(self) -> String {
+        match self {
+            Self::SettlementsFailed => format!(
+                "{}: three settlements of this payer failed within a day; it may pay again a day \
+                 after them, or send a transfer of its own and claim it",
+                self.as_str()
+            ),
+            _ => self.as_str().to_owned(),
         }
     }
 }

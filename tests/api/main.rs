@@ -27,6 +27,7 @@ mod failures;
 mod http;
 mod limits;
 mod misreports;
+mod payer_gas;
 mod payments;
 mod prices;
 mod purchase;
