@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. Both install what they need first.
+# Three commands do everything: `make demo`, `make test` and `make faults`. All install what they need first.
 
 # Outside the checkout, so that another clean checkout does not compile the world again.
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/counterfoil/target

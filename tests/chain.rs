@@ -18,7 +18,7 @@ use counterfoil::{
         StoredTransaction,
         devnet::{Devnet, DevnetOptions, USDC},
     },
-    payment::{Authorization, AuthorizationFact, Confirmations, Inclusion},
+    payment::{Authorization, AuthorizationFact, Confirmations, Inclusion, TransferMethod},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -80,6 +80,7 @@ impl World {
 
     fn terms(&self, nonce: u8) -> Authorization {
         Authorization {
+            method: TransferMethod::Eip3009,
             from: self.payer.address(),
             to: PAY_TO,
             value: U256::from(PRICE),
@@ -165,6 +166,7 @@ fn network_at(devnet: &Devnet, urls: &[&str], confirmations: Confirmations) -> N
         confirmations,
         pay_to: PAY_TO,
         assets: vec![devnet.usdc()],
+        wallet_factories: Vec::new(),
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,
@@ -520,6 +522,7 @@ async fn a_nonce_used_for_another_recipient_is_spent_elsewhere() {
     let world = World::new(blocks(1)).await;
     let terms = world.terms(1);
     let elsewhere = Authorization {
+        method: TransferMethod::Eip3009,
         to: Address::repeat_byte(0xbb),
         ..terms.clone()
     };
@@ -561,6 +564,7 @@ async fn an_authorization_that_ran_out_stays_unused() {
         .unwrap();
     let now: U256 = serde_json::from_value(head["timestamp"].clone()).unwrap();
     let terms = Authorization {
+        method: TransferMethod::Eip3009,
         valid_before: now.to::<u64>() + 60,
         ..world.terms(1)
     };
@@ -597,6 +601,7 @@ async fn the_simulation_tells_what_the_token_would() {
     assert!((50_000..200_000).contains(&simulate(&terms, &signature).await.unwrap()));
 
     let too_much = Authorization {
+        method: TransferMethod::Eip3009,
         value: U256::from(6 * PRICE),
         ..terms.clone()
     };
@@ -680,6 +685,7 @@ async fn a_dead_node_is_passed_over_and_a_node_of_another_chain_refused() {
         confirmations: blocks(1),
         pay_to: PAY_TO,
         assets: Vec::new(),
+        wallet_factories: Vec::new(),
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x33; 32])],
         low_settlements: 0,

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use alloy::primitives::{Address, B256, U256};
 use counterfoil::{
     base::{AgentAddress, AssetId, ChargeId, Credits, NetworkId, PurchaseId, Timestamp},
-    payment::{Authorization, Inclusion, PaymentState, PaymentWay, SignedAuthorization},
+    payment::{
+        Authorization, Inclusion, PaymentState, PaymentWay, SignedAuthorization, TransferMethod,
+    },
     store::{
         CallReply, CreditPayment, FinishCall, GiveUp, NewHold, NewPayment, ReplyKind,
         ReversePayment, Store, StoreLimits,
@@ -79,6 +81,7 @@ impl Run {
         let amount = self.dice.random_range(1..200);
         let authorization = SignedAuthorization {
             terms: Authorization {
+                method: TransferMethod::Eip3009,
                 // A payer each, since one may have only so many open at once.
                 from: Address::left_padding_from(&number.to_be_bytes()),
                 to: Address::repeat_byte(9),
@@ -137,6 +140,7 @@ impl Run {
         let credit = CreditPayment {
             payment: id(number),
             at,
+            transfers: Vec::new(),
             now: NOW,
         };
         assert!(self.store.credit_payment(credit.clone()).await.unwrap());

@@ -1,12 +1,12 @@
-// Compiles the contracts, and those that tests in Rust stand on, and writes what Rust needs of them: `npm run build`, or `npm run build -- FOLDER`
-// to write elsewhere. Nothing that forge cached before is used.
+// Compiles the contracts, and those that tests in Rust stand on, and writes what Rust needs of them: `npm run
+// build`, or `npm run build -- FOLDER` to write elsewhere. Nothing that forge cached before is used.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { forge } from "./forge.mjs";
 
 const CONTRACTS = ["CheckpointAnchor", "CreditsPurchase"];
-const FIXTURES = ["MisbehavingToken", "WalletFactory"];
+const FIXTURES = ["MisbehavingToken", "Permit2Proxy", "WalletFactory"];
 
 const target = resolve(process.argv[2] ?? "artifacts");
 const scratch = mkdtempSync(join(tmpdir(), "counterfoil-contracts-"));

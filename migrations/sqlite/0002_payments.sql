@@ -11,6 +11,7 @@ CREATE TABLE payments (
     amount           TEXT    NOT NULL,
     -- The signed authorization; NULL for a transfer that its payer sent without one. A transfer that was
     -- found on the chain has the nonce alone, if it was made under an authorization.
+    transfer_method  TEXT,
     valid_after      INTEGER,
     valid_before     INTEGER,
     nonce            BLOB,
@@ -43,9 +44,11 @@ CREATE TABLE payments (
     CONSTRAINT payments_way_known CHECK (way IN ('purchase', 'direct', 'claim', 'event', 'transfer')),
     CONSTRAINT payments_signed_whole CHECK (
         (signature IS NULL OR nonce IS NOT NULL)
+        AND (signature IS NULL) = (transfer_method IS NULL)
         AND (signature IS NULL) = (valid_after IS NULL)
         AND (signature IS NULL) = (valid_before IS NULL)
     ),
+    CONSTRAINT payments_method_known CHECK (transfer_method IN ('eip3009', 'permit2')),
     CONSTRAINT payments_named CHECK (signature IS NOT NULL OR log_position IS NOT NULL),
     CONSTRAINT payments_booked_known CHECK (booked IN ('wallet', 'revenue', 'suspense')),
     CONSTRAINT payments_booked_when_credited CHECK ((booked IS NOT NULL) = (state = 'credited')),
@@ -64,6 +67,7 @@ CREATE INDEX payments_not_final ON payments (chain_id, block, block_hash)
 WHERE final = 0 AND state IN ('credited', 'confirmed');
 CREATE INDEX payments_final ON payments (chain_id, block) WHERE final = 1;
 CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
+CREATE INDEX payments_by_permit2 ON payments (payer) WHERE transfer_method = 'permit2' AND final = 0;
 -- One unsettled direct call a payer; what the chain dropped may come on top.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
 WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed') AND reversals = 0;
@@ -77,8 +81,8 @@ WHEN OLD.state = 'credited' AND NEW.state NOT IN ('credited', 'broadcast') BEGIN
     SELECT RAISE(ABORT, 'a credited payment only goes back to broadcast');
 END;
 CREATE TRIGGER payments_same_terms BEFORE UPDATE OF
-    way, chain_id, token, payer, pay_to, amount, valid_after, valid_before, nonce, signature, credits_units,
-    log_position
+    way, chain_id, token, payer, pay_to, amount, transfer_method, valid_after, valid_before, nonce, signature,
+    credits_units, log_position
 ON payments BEGIN
     SELECT RAISE(ABORT, 'the terms of a payment are never changed');
 END;

@@ -1,5 +1,7 @@
 //! Logs, on standard error: standard output belongs to the commands.
 
+use std::io::IsTerminal;
+
 use thiserror::Error;
 use tracing_subscriber::{EnvFilter, util::SubscriberInitExt};
 
@@ -32,8 +34,11 @@ pub const SERVICE_FILTER: &str = "info,sqlx=warn";
 /// When a variable has no meaning, or logging was begun before.
 pub fn init(default_filter: &str) -> Result<(), TelemetryError> {
     let filter = filter(variable("RUST_LOG").as_deref(), default_filter)?;
+    // Colours are for people: a log that is kept in a file has none.
+    let coloured = std::io::stderr().is_terminal() && variable("NO_COLOR").is_none();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(coloured)
         .with_writer(std::io::stderr);
     match format(variable("COUNTERFOIL_LOG").as_deref())? {
         Format::Text => builder.finish().try_init()?,

@@ -8,6 +8,54 @@ sol! {
         function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
     }
 
+    /// Several calls in one transaction.
+    interface Multicall3 {
+        struct Call3 {
+            address target;
+            bool allowFailure;
+            bytes callData;
+        }
+
+        struct Result {
+            bool success;
+            bytes returnData;
+        }
+
+        function aggregate3(Call3[] calls) external payable returns (Result[] returnData);
+    }
+
+    /// Permit2's nonces.
+    interface Permit2 {
+        function nonceBitmap(address owner, uint256 wordPos) external view returns (uint256);
+    }
+
+    /// x402's `x402ExactPermit2Proxy`.
+    interface Permit2Proxy {
+        struct TokenPermissions {
+            address token;
+            uint256 amount;
+        }
+
+        struct PermitTransferFrom {
+            TokenPermissions permitted;
+            uint256 nonce;
+            uint256 deadline;
+        }
+
+        struct Witness {
+            address to;
+            uint256 validAfter;
+        }
+
+        function PERMIT2() external view returns (address);
+        function settle(
+            PermitTransferFrom permit,
+            address owner,
+            Witness witness,
+            bytes signature
+        ) external;
+    }
+
     /// EIP-20 with EIP-3009, and Circle's additions to it.
     interface Token {
         event Transfer(address indexed from, address indexed to, uint256 value);
@@ -16,6 +64,7 @@ sol! {
 
         function transfer(address to, uint256 value) external returns (bool);
         function balanceOf(address account) external view returns (uint256);
+        function allowance(address owner, address spender) external view returns (uint256);
         function DOMAIN_SEPARATOR() external view returns (bytes32);
         function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
 

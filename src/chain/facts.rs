@@ -9,7 +9,7 @@ use super::{
     search::LOOKBACK_BLOCKS,
     verdict::{self, Verdict},
 };
-use crate::payment::{Authorization, AuthorizationFact, Inclusion};
+use crate::payment::{Authorization, AuthorizationFact, Inclusion, TransferMethod};
 
 /// How far below what a look saw a later search ends: more than any reorganization goes back.
 pub(super) const SEARCH_MARGIN_BLOCKS: u64 = 256;
@@ -144,6 +144,17 @@ pub(super) struct Look<'a> {
 
 impl Look<'_> {
     pub(super) async fn fact(
+        &self,
+        since_block: Option<u64>,
+        known_transaction: Option<B256>,
+    ) -> Result<AuthorizationFact, ChainError> {
+        match self.terms.method {
+            TransferMethod::Eip3009 => self.eip3009_fact(since_block, known_transaction).await,
+            TransferMethod::Permit2 => self.permit2_fact(since_block, known_transaction).await,
+        }
+    }
+
+    async fn eip3009_fact(
         &self,
         since_block: Option<u64>,
         known_transaction: Option<B256>,

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     base::{AssetId, Credits, NetworkId, UsdRate},
-    payment::{Confirmations, TokenDomain},
+    payment::{Confirmations, TokenDomain, TransferMethod},
 };
 
 /// What an operator says of a network.
@@ -32,6 +32,8 @@ pub struct NetworkSettings {
     pub confirmations: Confirmations,
     pub pay_to: Address,
     pub assets: Vec<Asset>,
+    /// Contracts that may be called to make payers' wallets (ERC-6492).
+    pub wallet_factories: Vec<Address>,
     /// At least one; asked in this order.
     pub facilitators: Vec<FacilitatorSettings>,
     /// Keys of the accounts that pay gas; each settles payments of its own. Absent where somebody
@@ -53,6 +55,9 @@ pub struct Asset {
     pub decimals: u8,
     /// What a whole token is worth.
     pub usd_rate: UsdRate,
+    /// How payments in it are signed.
+    pub transfer_method: TransferMethod,
+    /// Empty when nobody knows it: then `transfer_method` must be one that does without.
     pub eip712_name: String,
     pub eip712_version: String,
 }
@@ -109,6 +114,7 @@ pub(super) struct Inner {
     low_settlements: u32,
     pay_to: Address,
     assets: Vec<Asset>,
+    wallet_factories: Vec<Address>,
     nodes: Vec<Arc<Node>>,
     /// The node that answered last, which is asked first.
     preferred: AtomicUsize,
@@ -152,6 +158,7 @@ impl Network {
             low_settlements: settings.low_settlements,
             pay_to: settings.pay_to,
             assets: settings.assets,
+            wallet_factories: settings.wallet_factories,
             nodes: nodes.collect(),
             preferred: AtomicUsize::new(0),
         })))
@@ -183,6 +190,11 @@ impl Network {
     #[must_use]
     pub fn low_settlements(&self) -> u32 {
         self.0.low_settlements
+    }
+
+    /// Whether the operator lets payers have their wallets made there.
+    pub(super) fn makes_wallets(&self, factory: Address) -> bool {
+        self.0.wallet_factories.contains(&factory)
     }
 
     /// The EIP-712 domain under which payments in `asset` are signed.

@@ -253,13 +253,17 @@ mod tests {
     use alloy::{consensus::Transaction, primitives::keccak256};
 
     use super::*;
-    use crate::{chain::testing, payment::Authorization};
+    use crate::{
+        chain::testing,
+        payment::{Authorization, TransferMethod},
+    };
 
     #[test]
     fn a_settlement_is_signed_for_its_chain_nonce_and_fees() {
         let network = testing::network(&[]);
         let relayer = &network.relayers()[0];
         let terms = Authorization {
+            method: TransferMethod::Eip3009,
             from: Address::repeat_byte(2),
             to: Address::repeat_byte(3),
             value: U256::from(500),

@@ -1,4 +1,4 @@
-//! Finds the transaction that used an authorization up, newest blocks first.
+//! Finds the transaction that used an authorization up, or moved its money, newest blocks first.
 
 use alloy::{
     primitives::{Address, B256, U64},
@@ -10,8 +10,9 @@ use super::{
     ChainError, RpcRefusal,
     bindings::Token,
     node::{Log, Node},
+    verdict::is_transfer,
 };
-use crate::payment::Authorization;
+use crate::payment::{Authorization, Transfer};
 
 /// How far back is searched when the caller does not know where to begin.
 pub(super) const LOOKBACK_BLOCKS: u64 = 50_000;
@@ -21,6 +22,9 @@ pub const SPAN_BLOCKS_MAX: u64 = 10_000;
 
 /// Requests in one search. At a node that gives 500 blocks a request, this is 32,000 blocks.
 const REQUESTS_MAX: usize = 64;
+
+/// Equal transfers of one payer that are looked into.
+const TRANSFERS_MAX: usize = 64;
 
 /// A walk down a range of blocks in spans that shrink when a node refuses them.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +89,7 @@ impl Node {
             Token::AuthorizationCanceled::SIGNATURE_HASH,
         ];
         let topics = json!([events, terms.from.into_word(), terms.nonce]);
-        self.find_logs(token, &topics, (oldest, newest), |_| true)
+        self.find(token, &topics, (oldest, newest), |_| true, 1)
             .await
     }
 
@@ -95,17 +99,53 @@ impl Node {
         &self,
         contract: Address,
         topics: &Value,
+        blocks: (u64, u64),
+        wanted: impl Fn(B256) -> bool + Send + Sync,
+    ) -> Result<Vec<B256>, ChainError> {
+        let is_wanted = |log: &Log| log.transaction_hash.is_some_and(&wanted);
+        self.find(contract, topics, blocks, is_wanted, 1).await
+    }
+
+    /// The transactions between two blocks that hold this very transfer, newest first, and
+    /// complete, or an error, as above.
+    pub(super) async fn find_transfers(
+        &self,
+        token: Address,
+        transfer: &Transfer,
+        oldest: u64,
+        newest: u64,
+    ) -> Result<Vec<B256>, ChainError> {
+        let event = Token::Transfer::SIGNATURE_HASH;
+        let topics = json!([event, transfer.from.into_word(), transfer.to.into_word()]);
+        let is_it = |log: &Log| is_transfer(log, token, transfer);
+        let most = TRANSFERS_MAX + 1;
+        let found = self
+            .find(token, &topics, (oldest, newest), is_it, most)
+            .await?;
+        if found.len() > TRANSFERS_MAX {
+            return Err(self.unfinished());
+        }
+        Ok(found)
+    }
+
+    /// Searches until the oldest block, or until `enough` transactions are found.
+    async fn find(
+        &self,
+        token: Address,
+        topics: &Value,
         (oldest, newest): (u64, u64),
-        wanted: impl Fn(B256) -> bool,
+        is_it: impl Fn(&Log) -> bool + Send + Sync,
+        enough: usize,
     ) -> Result<Vec<B256>, ChainError> {
         let mut window = Window::new(oldest.min(newest), newest);
+        let mut found = Vec::new();
         for _ in 0..REQUESTS_MAX {
-            match self.logs_of(contract, topics, window.range()).await {
+            match self.logs(token, topics, window.range()).await {
                 Ok(logs) => {
-                    let found = logs.iter().filter_map(|log| log.transaction_hash);
-                    let mut found: Vec<B256> = found.filter(|found| wanted(*found)).collect();
+                    let logs = logs.iter().rev().filter(|log| is_it(log));
+                    found.extend(logs.filter_map(|log| log.transaction_hash));
                     found.dedup();
-                    if !found.is_empty() || !window.step() {
+                    if found.len() >= enough || !window.step() {
                         return Ok(found);
                     }
                 }
@@ -113,19 +153,23 @@ impl Node {
                 Err(error) => return Err(error),
             }
         }
-        Err(ChainError::SearchUnfinished {
-            node: self.rpc.name().to_owned(),
-        })
+        Err(self.unfinished())
     }
 
-    async fn logs_of(
+    fn unfinished(&self) -> ChainError {
+        ChainError::SearchUnfinished {
+            node: self.rpc.name().to_owned(),
+        }
+    }
+
+    async fn logs(
         &self,
-        contract: Address,
+        token: Address,
         topics: &Value,
         (first, last): (u64, u64),
     ) -> Result<Vec<Log>, ChainError> {
         let filter = json!({
-            "address": contract,
+            "address": token,
             "fromBlock": U64::from(first),
             "toBlock": U64::from(last),
             "topics": topics,

@@ -5,11 +5,15 @@ use alloy::{
     sol_types::SolCall,
 };
 
-use super::{Network, bindings::Token};
+use super::{
+    Network,
+    bindings::{Permit2Proxy, Token},
+    counterfactual::Counterfactual,
+};
 use crate::{
     auth::Signature,
     base::AgentAddress,
-    payment::{Authorization, TokenDomain},
+    payment::{Authorization, PERMIT2_PROXY, TokenDomain, TransferMethod},
 };
 
 /// The most gas that a settlement may take. The payer's code runs in it where the payer is a
@@ -31,12 +35,30 @@ impl Network {
     /// The settlement of an authorization. The same for the same arguments and configuration.
     #[must_use]
     pub fn settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
-        let data = match signature.try_into() {
-            Ok(bytes) if self.is_signed_by_key(token, terms, signature) => by_key(terms, bytes),
-            _ => by_wallet(terms, signature),
+        let Some(wrapped) = Counterfactual::read(signature) else {
+            return self.plain_settlement(token, terms, signature);
+        };
+        let settlement = self.plain_settlement(token, terms, &wrapped.signature);
+        if self.makes_wallets(wrapped.factory) {
+            wrapped.then(settlement.to, settlement.data)
+        } else {
+            settlement
+        }
+    }
+
+    fn plain_settlement(&self, token: Address, terms: &Authorization, signature: &[u8]) -> Call {
+        let key = <[u8; 65]>::try_from(signature)
+            .ok()
+            .filter(|_| self.is_signed_by_key(token, terms, signature))
+            .map(normalised);
+        let (to, data) = match (terms.method, key) {
+            (TransferMethod::Eip3009, Some(key)) => (token, by_key(terms, key)),
+            (TransferMethod::Eip3009, None) => (token, by_wallet(terms, signature)),
+            (TransferMethod::Permit2, Some(key)) => (PERMIT2_PROXY, by_permit2(token, terms, &key)),
+            (TransferMethod::Permit2, None) => (PERMIT2_PROXY, by_permit2(token, terms, signature)),
         };
         Call {
-            to: token,
+            to,
             data,
             gas_max: SETTLEMENT_GAS_MAX,
         }
@@ -68,6 +90,36 @@ pub fn is_signed_by_key(terms: &Authorization, domain: &TokenDomain, signature: 
     signature.recover(terms.digest(domain).0) == Some(AgentAddress::new(terms.from))
 }
 
+/// Contracts know a `v` of 27 and 28 only; signers also write 0 and 1.
+fn normalised(mut signature: [u8; 65]) -> [u8; 65] {
+    let v = &mut signature[64];
+    if *v < 27 {
+        *v += 27;
+    }
+    signature
+}
+
+/// Through x402's proxy, which sends the money nowhere but to the signed recipient.
+fn by_permit2(token: Address, terms: &Authorization, signature: &[u8]) -> Bytes {
+    let call = Permit2Proxy::settleCall {
+        permit: Permit2Proxy::PermitTransferFrom {
+            permitted: Permit2Proxy::TokenPermissions {
+                token,
+                amount: terms.value,
+            },
+            nonce: terms.nonce.into(),
+            deadline: U256::from(terms.valid_before),
+        },
+        owner: terms.from,
+        witness: Permit2Proxy::Witness {
+            to: terms.to,
+            validAfter: U256::from(terms.valid_after),
+        },
+        signature: Bytes::copy_from_slice(signature),
+    };
+    call.abi_encode().into()
+}
+
 /// The form of every EIP-3009 token.
 fn by_key(terms: &Authorization, signature: [u8; 65]) -> Bytes {
     let [rs @ .., v] = signature;
@@ -79,8 +131,7 @@ fn by_key(terms: &Authorization, signature: [u8; 65]) -> Bytes {
         validAfter: U256::from(terms.valid_after),
         validBefore: U256::from(terms.valid_before),
         nonce: terms.nonce,
-        // Tokens know 27 and 28 only; signers also write 0 and 1.
-        v: if v < 27 { v + 27 } else { v },
+        v,
         r: B256::from_slice(r),
         s: B256::from_slice(s),
     };
@@ -103,7 +154,10 @@ fn by_wallet(terms: &Authorization, signature: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use alloy::primitives::hex;
+    use alloy::{
+        primitives::{address, hex},
+        sol_types::SolValue,
+    };
     use k256::ecdsa::SigningKey;
 
     use super::*;
@@ -113,6 +167,7 @@ mod tests {
 
     fn terms(from: Address) -> Authorization {
         Authorization {
+            method: TransferMethod::Eip3009,
             from,
             to: Address::repeat_byte(3),
             value: U256::from(500),
@@ -180,6 +235,58 @@ mod tests {
         let (terms, signature) = signed();
         let settlement = network.settlement(TOKEN, &terms, &signature);
         assert_eq!(settlement.data[..4], hex!("e3ee160e"));
+    }
+
+    #[test]
+    fn a_permit2_payment_goes_through_the_proxy_to_its_signed_recipient() {
+        let network = testing::network(&[TOKEN]);
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let mut terms = terms(Address::from_private_key(&key));
+        terms.method = TransferMethod::Permit2;
+        let signature = Signature::sign(&key, terms.digest(&domain()).0).to_bytes();
+        let mut short = signature;
+        short[64] -= 27;
+        let settlement = network.settlement(TOKEN, &terms, &short);
+        assert_eq!(settlement.to, PERMIT2_PROXY);
+        let call = Permit2Proxy::settleCall::abi_decode(&settlement.data).unwrap();
+        assert_eq!(call.signature.as_ref(), signature);
+        assert_eq!((call.owner, call.witness.to), (terms.from, terms.to));
+        assert_eq!(call.witness.validAfter, U256::from(7));
+        let permit = call.permit;
+        assert_eq!(
+            (permit.nonce, permit.deadline),
+            (terms.nonce.into(), U256::from(9))
+        );
+        assert_eq!(
+            (permit.permitted.token, permit.permitted.amount),
+            (TOKEN, U256::from(500))
+        );
+    }
+
+    #[test]
+    fn a_wallet_is_made_first_by_a_factory_that_the_operator_named() {
+        let network = testing::network(&[TOKEN]);
+        let magic = [0x64, 0x92].repeat(16);
+        for (factory, to) in [
+            (
+                testing::FACTORY,
+                address!("cA11bde05977b3631167028862bE2a173976CA11"),
+            ),
+            (Address::repeat_byte(8), TOKEN),
+        ] {
+            let parts = (
+                factory,
+                Bytes::from_static(&[2]),
+                Bytes::from_static(&[3; 70]),
+            );
+            let signature = [parts.abi_encode_params(), magic.clone()].concat();
+            let terms = terms(Address::repeat_byte(2));
+            let settlement = network.settlement(TOKEN, &terms, &signature);
+            assert_eq!(settlement.to, to);
+            let inner = network.settlement(TOKEN, &terms, &[3; 70]).data;
+            let holds = |data: &[u8]| data.windows(inner.len()).any(|part| part == inner.as_ref());
+            assert!(holds(&settlement.data));
+        }
     }
 
     #[test]

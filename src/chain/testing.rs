@@ -8,10 +8,12 @@ use zeroize::Zeroizing;
 use super::{Asset, FacilitatorSettings, Network, NetworkSettings};
 use crate::{
     base::{NetworkId, UsdRate},
-    payment::Confirmations,
+    payment::{Confirmations, TransferMethod},
 };
 
 pub(super) const NETWORK: NetworkId = NetworkId::from_chain_id(84532);
+
+pub(super) const FACTORY: Address = Address::repeat_byte(0xfa);
 
 pub(super) fn network(tokens: &[Address]) -> Network {
     let asset = |token: &Address| Asset {
@@ -19,6 +21,7 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         symbol: "USDC".into(),
         decimals: 6,
         usd_rate: UsdRate::PAR,
+        transfer_method: TransferMethod::Eip3009,
         eip712_name: "USDC".into(),
         eip712_version: "2".into(),
     };
@@ -28,6 +31,7 @@ pub(super) fn network(tokens: &[Address]) -> Network {
         confirmations: Confirmations::Blocks(NonZeroU64::MIN),
         pay_to: Address::repeat_byte(3),
         assets: tokens.iter().map(asset).collect(),
+        wallet_factories: vec![FACTORY],
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: vec![Zeroizing::new([0x11; 32])],
         low_settlements: 0,

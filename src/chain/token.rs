@@ -8,9 +8,12 @@ use serde_json::json;
 use thiserror::Error;
 
 use super::{
-    Asset, ChainError, Network, RpcRefusal, bindings::Token, exchange::printable, settlement::Call,
+    Asset, ChainError, Network, RpcRefusal,
+    bindings::{Permit2Proxy, Token},
+    exchange::printable,
+    settlement::Call,
 };
-use crate::payment::Authorization;
+use crate::payment::{Authorization, PERMIT2, PERMIT2_PROXY, TransferMethod};
 
 /// Why a settlement cannot be expected to succeed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -20,6 +23,8 @@ pub enum SimulationError {
     Reverted(String),
     #[error("The transfer would take more than {max} gas, which is the most that is paid for.")]
     TooMuchGas { max: u64 },
+    #[error("x402's Permit2 proxy is not on this network, at {PERMIT2_PROXY}.")]
+    NoProxy,
     #[error(transparent)]
     Chain(#[from] ChainError),
 }
@@ -47,12 +52,15 @@ impl Network {
             .await
     }
 
-    /// Makes sure that the token's EIP-712 domain is the configured one. Where it is not, no payment
-    /// in this asset can ever succeed.
+    /// Makes sure that the token's EIP-712 domain is the configured one, if one is. Where it is not,
+    /// no payment in this asset can ever succeed.
     ///
     /// # Errors
     /// When it is not, no node answers, or the contract has no `DOMAIN_SEPARATOR()`.
     pub async fn check_domain(&self, asset: &Asset) -> Result<(), DomainError> {
+        if asset.eip712_name.is_empty() {
+            return Ok(());
+        }
         let configured = Eip712Domain::new(
             Some(asset.eip712_name.clone().into()),
             Some(asset.eip712_version.clone().into()),
@@ -75,6 +83,33 @@ impl Network {
         Ok(())
     }
 
+    /// How many base units of `token` Permit2 may move for an account.
+    ///
+    /// # Errors
+    /// When no node answers.
+    pub async fn permit2_allowance(
+        &self,
+        token: Address,
+        owner: Address,
+    ) -> Result<U256, ChainError> {
+        let spender = PERMIT2;
+        let call = &Token::allowanceCall { owner, spender };
+        self.on_one_node(|node| async move { node.view(token, call, None).await })
+            .await
+    }
+
+    /// Makes sure that x402's proxy is there: a call to nothing would succeed and move nothing.
+    async fn check_proxy(&self) -> Result<(), SimulationError> {
+        let call = &Permit2Proxy::PERMIT2Call {};
+        let permit2 =
+            self.on_one_node(|node| async move { node.view(PERMIT2_PROXY, call, None).await });
+        match permit2.await {
+            Ok(PERMIT2) => Ok(()),
+            Ok(_) | Err(ChainError::BadReply { .. }) => Err(SimulationError::NoProxy),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Tries a settlement by `relayer` against the newest block without sending it. Answers the gas
     /// limit to sign it with, a margin included.
     ///
@@ -87,6 +122,9 @@ impl Network {
         terms: &Authorization,
         signature: &[u8],
     ) -> Result<u64, SimulationError> {
+        if terms.method == TransferMethod::Permit2 {
+            self.check_proxy().await?;
+        }
         let call = self.settlement(token, terms, signature);
         self.simulate(relayer, &call).await
     }

@@ -6,7 +6,7 @@ use alloy::{
 };
 
 use super::{bindings::Token, node::Log};
-use crate::payment::Authorization;
+use crate::payment::{Authorization, Transfer};
 
 /// How an authorization's nonce was used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn judge(token: Address, terms: &Authorization, logs: &[Log]) -> Opti
     for (index, log) in logs.iter().enumerate() {
         if names_authorization(log, Token::AuthorizationUsed::SIGNATURE_HASH, token, terms) {
             let next = logs.get(index + 1);
-            if next.is_some_and(|next| is_payment(next, token, terms)) {
+            if next.is_some_and(|next| is_transfer(next, token, &terms.transfer())) {
                 return Some(Verdict::Paid);
             }
             verdict = Some(Verdict::SpentElsewhere);
@@ -47,15 +47,24 @@ fn names_authorization(log: &Log, event: B256, token: Address, terms: &Authoriza
     log.address == token && log.topics == [event, terms.from.into_word(), terms.nonce]
 }
 
-fn is_payment(log: &Log, token: Address, terms: &Authorization) -> bool {
-    let transfer = [
+/// Where a transaction's logs hold this very transfer.
+pub(super) fn positions(token: Address, transfer: &Transfer, logs: &[Log]) -> Vec<u32> {
+    let positions = (0..).zip(logs);
+    positions
+        .filter(|(_, log)| is_transfer(log, token, transfer))
+        .map(|(position, _)| position)
+        .collect()
+}
+
+pub(super) fn is_transfer(log: &Log, token: Address, transfer: &Transfer) -> bool {
+    let topics = [
         Token::Transfer::SIGNATURE_HASH,
-        terms.from.into_word(),
-        terms.to.into_word(),
+        transfer.from.into_word(),
+        transfer.to.into_word(),
     ];
     log.address == token
-        && log.topics == transfer
-        && log.data.as_ref() == terms.value.to_be_bytes::<32>()
+        && log.topics == topics
+        && log.data.as_ref() == transfer.value.to_be_bytes::<32>()
 }
 
 #[cfg(test)]
@@ -63,9 +72,11 @@ mod tests {
     use alloy::primitives::U256;
 
     use super::*;
+    use crate::payment::TransferMethod;
 
     const TOKEN: Address = Address::repeat_byte(1);
     const TERMS: Authorization = Authorization {
+        method: TransferMethod::Eip3009,
         from: Address::repeat_byte(2),
         to: Address::repeat_byte(3),
         value: U256::from_limbs([500, 0, 0, 0]),
@@ -111,6 +122,20 @@ mod tests {
     fn of_another_nonce(mut log: Log) -> Log {
         log.topics[2] = B256::repeat_byte(9);
         log
+    }
+
+    #[test]
+    fn a_transfer_is_found_wherever_it_stands() {
+        let paid = || transfer(TERMS.to, 500);
+        let logs = [
+            used(),
+            paid(),
+            transfer(TERMS.to, 499),
+            of_another_token(paid()),
+            transfer(Address::repeat_byte(8), 500),
+            paid(),
+        ];
+        assert_eq!(positions(TOKEN, &TERMS.transfer(), &logs), [1, 5]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{OfferError, Wallet, offer::Chosen};
 use crate::{
     base::Timestamp,
-    payment::Authorization,
+    payment::{Authorization, TransferMethod},
     x402::{PAYMENT_IDENTIFIER, PaymentPayload, encode_header},
 };
 
@@ -48,6 +48,7 @@ impl SignedPayment {
             .min(VALID_SECONDS_MAX);
         let now = u64::try_from(making.now.seconds()).unwrap_or(0);
         let authorization = Authorization {
+            method: TransferMethod::Eip3009,
             from: wallet.address().address(),
             to: offer.pay_to,
             value: offer.amount,

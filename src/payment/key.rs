@@ -15,6 +15,13 @@ pub enum PaymentKey {
         from: Address,
         nonce: B256,
     },
+    /// A transfer that Permit2 made for a signature of `owner`'s. Permit2 writes no log of that, so
+    /// the transfer is counted under its [`PaymentKey::Log`] too.
+    Permit2 {
+        network: NetworkId,
+        owner: Address,
+        nonce: B256,
+    },
     /// Any other transfer: its position among its own transaction's logs, which no reorganization
     /// of the block changes.
     Log {
@@ -29,6 +36,13 @@ impl fmt::Display for PaymentKey {
         match self {
             Self::Authorization { asset, from, nonce } => {
                 write!(formatter, "authorization:{asset}:{from:#x}:{nonce:#x}")
+            }
+            Self::Permit2 {
+                network,
+                owner,
+                nonce,
+            } => {
+                write!(formatter, "permit2:{network}:{owner:#x}:{nonce:#x}")
             }
             Self::Log {
                 network,

@@ -67,9 +67,10 @@ mod tests {
     use alloy::primitives::{Address, U256};
 
     use super::*;
-    use crate::base::Timestamp;
+    use crate::{base::Timestamp, payment::TransferMethod};
 
     const TERMS: Authorization = Authorization {
+        method: TransferMethod::Eip3009,
         from: Address::ZERO,
         to: Address::ZERO,
         value: U256::ONE,

@@ -7,7 +7,8 @@ use crate::{
     base::{AgentAddress, Credits, PurchaseId},
     chain::{Arrival, ArrivalKind, ChainError, Network, Receiving, TransactionLook},
     payment::{
-        Authorization, AuthorizationFact, Disposal, Inclusion, PaymentKey, PaymentState, PaymentWay,
+        Authorization, AuthorizationFact, Disposal, Inclusion, PaymentKey, PaymentState,
+        PaymentWay, TransferMethod,
     },
     store::{BookArrival, BookedArrival, CreditPayment, Payment},
 };
@@ -144,13 +145,82 @@ impl Service {
         payment: PurchaseId,
         at: Inclusion,
     ) -> Result<(), Unavailable> {
-        let now = self.now();
-        let credit = CreditPayment { payment, at, now };
+        let credit = CreditPayment {
+            payment,
+            at,
+            transfers: self.transfers_of(payment, at).await?,
+            now: self.now(),
+        };
         if self.store().credit_payment(credit).await? {
             metrics::counter!("payments_credited_total").increment(1);
             tracing::info!(transaction = %at.transaction, block = at.block, "a payment is credited");
         }
         Ok(())
+    }
+
+    /// The places of the transfers that a payment may be booked for, where its key names none.
+    pub(super) async fn transfers_of(
+        &self,
+        payment: PurchaseId,
+        at: Inclusion,
+    ) -> Result<Vec<PaymentKey>, Unavailable> {
+        let Some(payment) = self.store().payment(payment).await? else {
+            return Ok(Vec::new());
+        };
+        let network = self.network(payment.asset.network);
+        match (network, payment.authorization) {
+            (Some(network), Some(signed)) => {
+                let keys = network.transfer_keys(payment.asset, &signed.terms, at);
+                Ok(keys.await?)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether each of the transfers that may be a payment's is counted for another.
+    pub(super) async fn are_counted_elsewhere(
+        &self,
+        payment: PurchaseId,
+        transfers: &[PaymentKey],
+    ) -> Result<bool, Unavailable> {
+        for key in transfers {
+            let counted = self.store().payment_by_key(key).await?;
+            if counted.is_none_or(|counted| counted.id == payment) {
+                return Ok(false);
+            }
+        }
+        Ok(!transfers.is_empty())
+    }
+
+    /// The payment by Permit2 that a transfer is of which looks like a plain one.
+    async fn permit2_payment(
+        &self,
+        at: Inclusion,
+        arrival: &Arrival,
+    ) -> Result<Option<Payment>, Unavailable> {
+        let Some(network) = self.network(arrival.asset.network) else {
+            return Ok(None);
+        };
+        if arrival.kind != ArrivalKind::Plain {
+            return Ok(None);
+        }
+        let (asset, transfer) = (arrival.asset, arrival.transfer);
+        let mut waiting = self.store().permit2_payments_of(asset, transfer).await?;
+        // One that counts already has its place there; after a reorganization it may have another.
+        waiting.retain(|payment| {
+            let counts = matches!(
+                payment.state,
+                PaymentState::Confirmed | PaymentState::Credited
+            );
+            !counts || payment.transaction != Some(at.transaction)
+        });
+        let nonces: Vec<_> = waiting.iter().filter_map(|payment| payment.nonce).collect();
+        if nonces.is_empty() {
+            return Ok(None);
+        }
+        let named = network.named_nonces(at.transaction, &nonces).await?;
+        let mut waiting = waiting.into_iter();
+        Ok(waiting.find(|payment| payment.nonce.is_some_and(|nonce| named.contains(&nonce))))
     }
 
     /// Books a transfer for whom it is, unless it is counted already.
@@ -162,6 +232,9 @@ impl Service {
         claimant: Claimant,
     ) -> Result<(PurchaseId, BookedArrival), Unavailable> {
         let id = PurchaseId::from_random(random_id()?);
+        if let Some(known) = self.permit2_payment(at, arrival).await? {
+            return Ok((id, BookedArrival::Known(Box::new(known))));
+        }
         let book = BookArrival {
             id,
             way: claimant.way,
@@ -245,6 +318,8 @@ impl Service {
 /// The terms of an authorization of which only its use was seen.
 pub(super) fn terms_of(payment: &Payment, nonce: B256) -> Authorization {
     Authorization {
+        // Only what EIP-3009 tokens log is seen without its terms.
+        method: TransferMethod::Eip3009,
         from: payment.transfer.from,
         to: payment.transfer.to,
         value: payment.transfer.value,

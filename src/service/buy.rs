@@ -12,7 +12,7 @@ use super::{
 use crate::{
     auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
-    payment::{Booked, PaymentState, PaymentWay, SignedAuthorization},
+    payment::{Booked, Inclusion, PaymentState, PaymentWay, SignedAuthorization},
     store::{NewPayment, PayerRisk, Payment, PaymentRefusal},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
@@ -168,9 +168,10 @@ impl Service {
             };
         }
         match look {
-            FirstLook::Paid { since_block } => {
-                self.insert_arrived(request, recovered, since_block).await
-            }
+            FirstLook::Paid { since_block, at } => match self.counted(&recovered, at).await? {
+                Some(known) => Ok(known),
+                None => self.insert_arrived(request, recovered, since_block).await,
+            },
             FirstLook::Unused { since_block, risk } => {
                 self.insert_purchase(request, recovered, request.credits, since_block, risk)
                     .await
@@ -264,6 +265,33 @@ impl Service {
             Ok(Taken::New(id)) => Ok(Taken::Arrived(id)),
             Err(PaymentProblem::Refused(_)) => Err(PaymentProblem::Settled),
             taken => taken,
+        }
+    }
+
+    /// The payment that the transfers of this one are counted for, if all of them are. Only what the
+    /// watcher or a claim found without the authorization can be this one.
+    async fn counted(
+        &self,
+        recovered: &Recovered<'_>,
+        at: Inclusion,
+    ) -> Result<Option<Taken>, PaymentProblem> {
+        let terms = &recovered.payment.authorization;
+        let keys = recovered
+            .network
+            .transfer_keys(recovered.asset_id(), terms, at)
+            .await?;
+        let mut plain = None;
+        for key in &keys {
+            match self.store().payment_by_key(key).await? {
+                None => return Ok(None),
+                Some(known) if known.authorization.is_none() => plain = Some(known),
+                Some(_) => {}
+            }
+        }
+        match plain {
+            Some(known) => Ok(Some(Taken::Known(Box::new(known)))),
+            None if keys.is_empty() => Ok(None),
+            None => Err(PaymentProblem::Settled),
         }
     }
 

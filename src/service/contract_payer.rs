@@ -9,6 +9,7 @@ use tokio::{sync::SemaphorePermit, time::timeout};
 use super::{PaymentProblem, Reason, Service, Unavailable, payment_check::Signer};
 use crate::{
     chain::{Asset, Network},
+    payment::{PERMIT2, TransferMethod},
     x402::SignedPayment,
 };
 
@@ -31,7 +32,11 @@ impl Service {
         }
         let place = self.wallet_check().await?;
         let digest = terms.digest(&network.domain(asset));
-        let takes = network.wallet_takes(terms.from, digest, &payment.signature, asset.token);
+        let asker = match terms.method {
+            TransferMethod::Eip3009 => asset.token,
+            TransferMethod::Permit2 => PERMIT2,
+        };
+        let takes = network.wallet_takes(terms.from, digest, &payment.signature, asker);
         if takes.await.map_err(Unavailable::WalletSilent)? {
             Ok(Signer::Wallet { _place: place })
         } else {

@@ -89,6 +89,7 @@ impl Service {
         let SignedAuthorization { terms, signature } = authorization;
         let requirements = PaymentRequirements::exact(
             &network.domain(asset),
+            terms.method,
             terms.to,
             terms.value,
             self.settings().quote_seconds,

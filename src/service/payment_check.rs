@@ -10,7 +10,7 @@ use super::{Service, Unavailable, quote::Offer};
 use crate::{
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
     chain::{Asset, Network, SimulationError, is_signed_by_key},
-    payment::{Authorization, AuthorizationFact, PaymentKey},
+    payment::{Authorization, AuthorizationFact, Inclusion, PaymentKey, TransferMethod},
     store::{PayerRisk, Payment},
     x402::{SCHEME_EXACT, SignedPayment},
 };
@@ -38,6 +38,8 @@ pub enum Reason {
     ValidTooLong,
     ValidTooShort,
     InsufficientFunds,
+    /// Permit2 may not move the payer's tokens.
+    AllowanceRequired,
     Cancelled,
     SpentElsewhere,
     SimulationFailed,
@@ -101,12 +103,7 @@ impl Recovered<'_> {
     }
 
     pub(super) fn key(&self) -> PaymentKey {
-        let Authorization { from, nonce, .. } = self.payment.authorization;
-        PaymentKey::Authorization {
-            asset: self.asset_id(),
-            from,
-            nonce,
-        }
+        self.payment.authorization.key(self.asset_id())
     }
 
     pub(super) fn payer(&self) -> AgentAddress {
@@ -122,7 +119,7 @@ pub(super) enum FirstLook {
         risk: Option<PayerRisk>,
     },
     /// Somebody settled it already, to an address of ours.
-    Paid { since_block: u64 },
+    Paid { since_block: u64, at: Inclusion },
 }
 
 impl Service {
@@ -132,7 +129,6 @@ impl Service {
         &self,
         payment: &SignedPayment,
     ) -> Result<Option<Payment>, Unavailable> {
-        let Authorization { from, nonce, .. } = payment.authorization;
         let network = payment.network;
         let tokens = match payment.terms {
             Some(terms) => vec![terms.asset],
@@ -141,11 +137,7 @@ impl Service {
             }),
         };
         for token in tokens {
-            let key = PaymentKey::Authorization {
-                asset: AssetId { network, token },
-                from,
-                nonce,
-            };
+            let key = payment.authorization.key(AssetId { network, token });
             let known = self.store().payment_by_key(&key).await?;
             let same = |known: &Payment| {
                 let signed = known.authorization.as_ref();
@@ -222,7 +214,7 @@ impl Service {
                 since_block,
                 risk: None,
             }),
-            AuthorizationFact::Paid(_) => Ok(FirstLook::Paid { since_block }),
+            AuthorizationFact::Paid(at) => Ok(FirstLook::Paid { since_block, at }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
             AuthorizationFact::Unexplained => Err(Unavailable::UnexplainedAuthorization.into()),
@@ -266,6 +258,15 @@ impl Service {
         } = &recovered.payment;
         let token = recovered.asset.token;
         let risk = self.payer_risk(recovered).await?;
+        if terms.method == TransferMethod::Permit2
+            && recovered
+                .network
+                .permit2_allowance(token, terms.from)
+                .await?
+                < terms.value
+        {
+            return Err(Reason::AllowanceRequired.into());
+        }
         let network = recovered.network;
         let relayers = self.relayers(network).await?;
         let relayer = relayers
@@ -277,7 +278,11 @@ impl Service {
         {
             Ok(_gas) => Ok(risk),
             Err(SimulationError::Chain(error)) => Err(error.into()),
-            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+            Err(
+                error @ (SimulationError::Reverted(_)
+                | SimulationError::TooMuchGas { .. }
+                | SimulationError::NoProxy),
+            ) => {
                 tracing::info!(%error, "a settlement would fail");
                 Err(Reason::SimulationFailed.into())
             }
@@ -304,6 +309,9 @@ pub(super) fn match_terms(
                 && offer.asset.token == recovered.asset.token
         })
         .ok_or(Reason::InvalidNetwork)?;
+    if terms.method != offer.asset.transfer_method {
+        return Err(Reason::InvalidAsset);
+    }
     let pay_to = offer.network.pay_to();
     if terms.to != pay_to || accepted.is_some_and(|accepted| accepted.pay_to != pay_to) {
         return Err(Reason::RecipientMismatch);
@@ -356,6 +364,7 @@ impl Reason {
                 "invalid_exact_evm_payload_authorization_valid_before"
             }
             Self::InsufficientFunds => "insufficient_funds",
+            Self::AllowanceRequired => "permit2_allowance_required",
             Self::Cancelled => "authorization_cancelled",
             Self::SpentElsewhere => "authorization_spent_elsewhere",
             Self::SimulationFailed => "invalid_transaction_state",
@@ -394,6 +403,7 @@ mod tests {
 
     fn check(valid_after: u64, valid_before: u64) -> Result<(), Reason> {
         let terms = Authorization {
+            method: TransferMethod::Eip3009,
             from: Address::ZERO,
             to: Address::ZERO,
             value: U256::ONE,

@@ -54,6 +54,7 @@ impl Offer<'_> {
         let domain = self.network.domain(self.asset);
         PaymentRequirements::exact(
             &domain,
+            self.asset.transfer_method,
             self.network.pay_to(),
             self.amount,
             self.max_timeout_seconds,

@@ -165,9 +165,16 @@ impl Service {
         if payment.block != Some(block) {
             return Ok(());
         }
-        let Some(judged) = self.judge(network, &payment, block).await? else {
+        let Some(mut judged) = self.judge(network, &payment, block).await? else {
             return Ok(());
         };
+        let mut transfers = Vec::new();
+        if let Recheck::Moved(at) = judged {
+            transfers = self.transfers_of(id, at).await?;
+            if self.are_counted_elsewhere(id, &transfers).await? {
+                judged = Recheck::Dropped;
+            }
+        }
         let (payment_id, from, now) = (id, block.1, self.now());
         match judged {
             Recheck::Wait => Ok(()),
@@ -178,6 +185,7 @@ impl Service {
                     payment: payment_id,
                     from,
                     at,
+                    transfers,
                     now,
                 };
                 if self.store().move_payment(moved).await? {

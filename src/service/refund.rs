@@ -174,7 +174,7 @@ impl Service {
         let gas_limit = match network.simulate(float, &transfer.call()).await {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
-            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+            Err(error) => {
                 return Err(RefundError::WouldFail(error.to_string()));
             }
         };
@@ -228,7 +228,7 @@ impl Service {
         let gas_limit = match network.simulate(refund.float, &call).await {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
-            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
+            Err(error) => {
                 tracing::warn!(refund = %refund.id, %error, "a refund would fail");
                 let reason = VoidReason::WouldFail;
                 return self.end_refund(refund, RefundEnd::Void(reason)).await;

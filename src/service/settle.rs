@@ -243,9 +243,11 @@ impl Service {
         let error = match simulated {
             Ok(gas_limit) => return Ok(Ok(gas_limit)),
             Err(SimulationError::Chain(error)) => return Err(error.into()),
-            Err(error @ (SimulationError::Reverted(_) | SimulationError::TooMuchGas { .. })) => {
-                error
-            }
+            Err(
+                error @ (SimulationError::Reverted(_)
+                | SimulationError::TooMuchGas { .. }
+                | SimulationError::NoProxy),
+            ) => error,
         };
         let fact = self.look(network, payment, authorization).await?;
         if !matches!(fact, AuthorizationFact::Unused { .. }) {

@@ -44,7 +44,7 @@ pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSusp
 
 use crate::{
     base::{AgentAddress, AssetId, ChargeId, NetworkId, PurchaseId, RequestId, Timestamp},
-    payment::PaymentKey,
+    payment::{PaymentKey, Transfer},
 };
 
 /// Limits of the store, from the configuration.
@@ -429,6 +429,19 @@ impl Store {
         asset: AssetId,
     ) -> Result<Vec<(PurchaseId, U256)>, StoreError> {
         sqlite::payers::promised(self.backend.readers(), payer, asset).await
+    }
+
+    /// Payments by Permit2 that this very transfer may pay: those that a reorganization may still
+    /// reach, or that were not paid; the newest first, and no more than 256.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn permit2_payments_of(
+        &self,
+        asset: AssetId,
+        transfer: Transfer,
+    ) -> Result<Vec<Payment>, StoreError> {
+        sqlite::reads::permit2_payments_of(self.backend.readers(), asset, transfer).await
     }
 
     /// How many transactions the relayer signed for a payment.

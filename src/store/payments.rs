@@ -149,6 +149,9 @@ pub struct CreditPayment {
     pub payment: PurchaseId,
     /// Where it is on the chain.
     pub at: Inclusion,
+    /// The transfers there that may be this payment's, where its own key does not name one: it is
+    /// booked for the first that is not counted for another payment, or not at all.
+    pub transfers: Vec<PaymentKey>,
     pub now: Timestamp,
 }
 
@@ -179,11 +182,7 @@ pub struct OpenTransaction {
 impl NewPayment {
     #[must_use]
     pub fn key(&self) -> PaymentKey {
-        PaymentKey::Authorization {
-            asset: self.asset,
-            from: self.authorization.terms.from,
-            nonce: self.authorization.terms.nonce,
-        }
+        self.authorization.terms.key(self.asset)
     }
 }
 

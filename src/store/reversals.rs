@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 
 use crate::{
     base::{Credits, PurchaseId, Timestamp},
-    payment::{Inclusion, PaymentState},
+    payment::{Inclusion, PaymentKey, PaymentState},
 };
 
 /// A block, by its number and hash.
@@ -17,6 +17,8 @@ pub struct MovePayment {
     /// The block that it counted from until now.
     pub from: B256,
     pub at: Inclusion,
+    /// As [`super::CreditPayment::transfers`].
+    pub transfers: Vec<PaymentKey>,
     pub now: Timestamp,
 }
 

@@ -11,6 +11,7 @@ mod field;
 mod header;
 mod network_name;
 mod payment;
+mod proof;
 pub mod v1;
 mod version;
 mod wire;

@@ -5,7 +5,10 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{X402Version, decode_header, extension, field::Field, network_name};
-use crate::{base::NetworkId, payment::Authorization};
+use crate::{
+    base::NetworkId,
+    payment::{Authorization, PERMIT2_PROXY, TransferMethod},
+};
 
 /// The largest payment header that is read.
 pub const PAYMENT_HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -89,7 +92,10 @@ impl SignedPayment {
             scheme: scheme(&offer)?,
             network: network(&offer, version)?,
             terms,
-            authorization: authorization(&proof.get("authorization")?)?,
+            authorization: match proof.find("permit2Authorization") {
+                Some(permit) if version == X402Version::Two => permit2(&permit, terms)?,
+                _ => authorization(&proof.get("authorization")?)?,
+            },
             signature: proof.get("signature")?.bytes(SIGNATURE_BYTES_MAX)?,
             payment_identifier: extension::payment_identifier(payload)?,
         })
@@ -138,6 +144,7 @@ fn authorization(field: &Field<'_>) -> Result<Authorization, PaymentHeaderError>
     let nonce = field.get("nonce")?;
     let nonce_bytes = nonce.bytes(B256::len_bytes())?;
     Ok(Authorization {
+        method: TransferMethod::Eip3009,
         from: field.get("from")?.address()?,
         to: field.get("to")?.address()?,
         value: field.get("value")?.uint256()?,
@@ -145,6 +152,34 @@ fn authorization(field: &Field<'_>) -> Result<Authorization, PaymentHeaderError>
         valid_before: field.get("validBefore")?.seconds()?,
         nonce: B256::try_from(nonce_bytes.as_slice())
             .map_err(|_| nonce.bad("is not 32 bytes in hexadecimal"))?,
+    })
+}
+
+/// A `permit2Authorization`. Whatever differs from what is signed for here is refused, since the
+/// signature could never verify.
+fn permit2(
+    field: &Field<'_>,
+    accepted: Option<AcceptedTerms>,
+) -> Result<Authorization, PaymentHeaderError> {
+    let permitted = field.get("permitted")?;
+    let token = permitted.get("token")?;
+    let address = token.address()?;
+    if accepted.is_some_and(|accepted| accepted.asset != address) {
+        return Err(token.bad("is not the asset of `accepted`"));
+    }
+    let spender = field.get("spender")?;
+    if spender.address()? != PERMIT2_PROXY {
+        return Err(spender.bad(format!("is not x402ExactPermit2Proxy, {PERMIT2_PROXY}")));
+    }
+    let witness = field.get("witness")?;
+    Ok(Authorization {
+        method: TransferMethod::Permit2,
+        from: field.get("from")?.address()?,
+        to: witness.get("to")?.address()?,
+        value: permitted.get("amount")?.uint256()?,
+        valid_after: witness.get("validAfter")?.seconds()?,
+        valid_before: field.get("deadline")?.seconds()?,
+        nonce: field.get("nonce")?.uint256()?.into(),
     })
 }
 

@@ -9,9 +9,8 @@ use super::{
     SCHEME_EXACT, SettleResponse as SettlementV2, X402Version, network_name::name_of,
 };
 
-/// Said where there are offers, and none on a network that version 1 can name.
-const NO_NETWORK: &str =
-    "x402 version 1 has no name for the networks that are paid on here; use version 2";
+/// Said where there are offers, and none by EIP-3009 on a network that version 1 can name.
+const NO_NETWORK: &str = "x402 version 1 has no words for the ways to pay here; use version 2";
 
 /// What a 402 answers, in its body and nowhere else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,7 +81,7 @@ impl From<&QuoteV2> for PaymentRequired {
 impl PaymentRequirements {
     /// The same offer, unless version 1 cannot say it.
     fn of(offer: &OfferV2, resource: &Resource) -> Option<Self> {
-        if offer.scheme != SCHEME_EXACT {
+        if offer.scheme != SCHEME_EXACT || offer.extra.asset_transfer_method.is_some() {
             return None;
         }
         let asset: Address = offer.asset.parse().ok()?;

@@ -4,10 +4,10 @@ use alloy::primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::X402Version;
+use super::{X402Version, proof::Proof};
 use crate::{
     base::NetworkId,
-    payment::{Authorization, TokenDomain},
+    payment::{Authorization, TokenDomain, TransferMethod},
 };
 
 /// The scheme under which exactly the asked amount is paid.
@@ -56,10 +56,16 @@ pub struct PaymentRequirements {
     pub extra: DomainExtra,
 }
 
-/// The EIP-712 domain of the asset, as far as a client cannot know it.
+/// The EIP-712 domain of the asset, as far as a client cannot know it, and how it is moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DomainExtra {
+    /// Absent: EIP-3009.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset_transfer_method: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
 }
 
@@ -85,7 +91,7 @@ pub struct SettleResponse {
 #[serde(rename_all = "camelCase")]
 pub struct PaymentPayload {
     x402_version: u8,
-    payload: Eip3009Payload,
+    payload: Proof,
     accepted: PaymentRequirements,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource: Option<Resource>,
@@ -102,23 +108,6 @@ pub struct SettleRequest {
     payment_requirements: PaymentRequirements,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Eip3009Payload {
-    authorization: WireAuthorization,
-    signature: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WireAuthorization {
-    from: String,
-    to: String,
-    value: String,
-    valid_after: String,
-    valid_before: String,
-    nonce: String,
-}
-
 impl PaymentRequired {
     #[must_use]
     pub fn new(error: &str, resource: Resource, accepts: Vec<PaymentRequirements>) -> Self {
@@ -133,10 +122,11 @@ impl PaymentRequired {
 }
 
 impl PaymentRequirements {
-    /// An EIP-3009 payment of exactly `amount` base units to `pay_to`.
+    /// A payment of exactly `amount` base units to `pay_to`.
     #[must_use]
     pub fn exact(
         token: &TokenDomain,
+        method: TransferMethod,
         pay_to: Address,
         amount: U256,
         max_timeout_seconds: u64,
@@ -149,6 +139,10 @@ impl PaymentRequirements {
             pay_to: format!("{pay_to:#x}"),
             max_timeout_seconds,
             extra: DomainExtra {
+                asset_transfer_method: match method {
+                    TransferMethod::Eip3009 => None,
+                    TransferMethod::Permit2 => Some(method.as_str().to_owned()),
+                },
                 name: token.name.clone(),
                 version: token.version.clone(),
             },
@@ -216,17 +210,7 @@ impl PaymentPayload {
     ) -> Self {
         Self {
             x402_version: X402Version::Two.number(),
-            payload: Eip3009Payload {
-                authorization: WireAuthorization {
-                    from: format!("{:#x}", authorization.from),
-                    to: format!("{:#x}", authorization.to),
-                    value: authorization.value.to_string(),
-                    valid_after: authorization.valid_after.to_string(),
-                    valid_before: authorization.valid_before.to_string(),
-                    nonce: format!("{:#x}", authorization.nonce),
-                },
-                signature: format!("0x{}", hex::encode(signature)),
-            },
+            payload: Proof::new(authorization, signature, &accepted.asset),
             accepted,
             resource: None,
             extensions: None,
@@ -254,7 +238,8 @@ mod tests {
             version: "2".into(),
         };
         let pay_to = address!("209693Bc6afc0C5328bA36FaF03C514EF312287C");
-        PaymentRequirements::exact(&token, pay_to, U256::from(1_000_000), 300)
+        let method = TransferMethod::Eip3009;
+        PaymentRequirements::exact(&token, method, pay_to, U256::from(1_000_000), 300)
     }
 
     #[test]
@@ -296,6 +281,7 @@ mod tests {
     #[test]
     fn a_facilitator_is_asked_as_the_specification_writes_it() {
         let authorization = Authorization {
+            method: TransferMethod::Eip3009,
             from: Address::repeat_byte(0xab),
             to: address!("209693Bc6afc0C5328bA36FaF03C514EF312287C"),
             value: U256::from(1_000_000),

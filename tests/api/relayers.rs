@@ -327,7 +327,7 @@ fn a_relayers_key_may_be_a_keystore() {
             &format!("{line}\nrelayer_password_file = \"password\""),
         );
         fs::remove_file(house.path("books.db")).unwrap();
-        refused(&house, &["cannot read the key file password"]).await;
+        refused(&house, &["cannot read the password file password"]).await;
         write_secret(&house.path("password"), "hush\n");
         refused(&house, &["relayer.key", wrong, "the file password"]).await;
         write_secret(&house.path("password"), "correct horse\n");

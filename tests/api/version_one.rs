@@ -194,7 +194,7 @@ fn a_network_without_a_name_is_left_out() {
         let none = house.post(&asked(PURCHASE), &body).await.expect(402);
         assert!(offers(&none).is_empty());
         let error = none.json["error"].as_str().unwrap();
-        assert!(error.contains("no name for the networks"), "{error}");
+        assert!(error.contains("no words for the ways to pay"), "{error}");
     });
 }
 

@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     client::Client,
     money::{fund, paid},
+    permit2,
     script::{TIME_MAX, inherited, installed, root, secret_key},
     support::{Chain, House, Request, Setup, Wallet, run},
 };
@@ -64,9 +65,12 @@ impl Foundation {
 
     /// A house in which it settles, and no relayer.
     async fn house(&self) -> House {
+        House::with(self.setup()).await
+    }
+
+    fn setup(&self) -> Setup {
         let line = format!("facilitator = {:?}\n# no relayer_key_file", self.url);
-        let setup = Setup::default().with("facilitator = \"local\"\nrelayer_key_file", &line);
-        House::with(setup).await
+        Setup::default().with("facilitator = \"local\"\nrelayer_key_file", &line)
     }
 
     async fn transactions(&self, chain: &Chain) -> u64 {
@@ -100,6 +104,25 @@ fn it_settles_a_purchase_of_its_client() {
         assert_eq!(foundation.transactions(&chain).await, 1);
         assert_eq!(house.relayed().await, []);
         assert_eq!(house.balance(&wallet).await["available_credits"], 100);
+        assert_eq!(house.books().await.payments("purchase credited"), 1);
+    });
+}
+
+#[test]
+fn it_settles_by_permit2() {
+    run(async {
+        let chain = Chain::shared().await;
+        let mut foundation = Foundation::start(&chain).await;
+        let house = permit2::house(foundation.setup()).await;
+        let wallet = permit2::payer(&house, 150).await;
+        let script = Client::TypeScript.script("buy", &house, &wallet).await;
+        let result = script.run().await.result();
+
+        let transaction = paid(&house, &wallet, &[100], 50).await;
+        assert_eq!(result["payment_response"]["transaction"], transaction);
+        let answer = foundation.answered().await;
+        assert_eq!(answer["transaction"], transaction, "{answer}");
+        assert_eq!(house.relayed().await, []);
         assert_eq!(house.books().await.payments("purchase credited"), 1);
     });
 }

@@ -22,4 +22,5 @@ mod examples;
 mod facilitator;
 mod foundation;
 mod money;
+mod permit2;
 mod script;

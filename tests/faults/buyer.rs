@@ -11,6 +11,7 @@ use crate::{
     kind::Kind,
     support::{ContractWallet, House, Payment, Reply, Request, Temper, Wallet, client::PURCHASE},
     told::Told,
+    transfers::Mark,
     world::World,
 };
 
@@ -21,16 +22,33 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// How often somebody asks whose payment may come to nothing.
 const ASKS_MAX: u32 = 12;
 const CREDIT_UNITS: u64 = 10_000;
+/// The reason while the node has no such transaction, as far as it says.
+const UNSEEN: &str = "transaction_not_found";
 
 /// A payer with one payment to make.
 pub(crate) struct Buyer {
     pub(crate) kind: Kind,
     pub(crate) payer: Payer,
+    /// For whom it buys, if not for itself.
+    agent: Option<Wallet>,
     pub(crate) told: Told,
     /// In base units, which are units of credits.
     pub(crate) price: u64,
     dice: StdRng,
-    paid: Option<(Payment, Request)>,
+    paid: Option<Paid>,
+}
+
+/// What was done to pay.
+struct Paid {
+    means: Means,
+    request: Request,
+    /// The same told otherwise.
+    aside: Option<Request>,
+}
+
+enum Means {
+    Signed(Box<Payment>),
+    Sent(B256),
 }
 
 /// Whose money it is.
@@ -86,6 +104,7 @@ impl Buyer {
         Self {
             kind,
             payer,
+            agent: (kind == Kind::Shop).then(Wallet::random),
             told: Told::default(),
             price,
             dice,
@@ -93,36 +112,58 @@ impl Buyer {
         }
     }
 
-    pub(crate) fn nonce(&self) -> B256 {
-        self.payment().nonce()
+    /// How its transfer is known on the chain.
+    pub(crate) fn mark(&self) -> Mark {
+        match &self.paid().means {
+            Means::Signed(payment) => Mark::Authorization(payment.nonce()),
+            Means::Sent(transaction) => Mark::Transaction(*transaction),
+        }
     }
 
-    fn payment(&self) -> &Payment {
-        &self.paid.as_ref().expect("nothing was signed").0
+    /// Whose credits it buys, as the service writes it.
+    pub(crate) fn wallet(&self) -> String {
+        match &self.agent {
+            Some(agent) => agent.name(),
+            None => self.payer.name(),
+        }
     }
 
-    /// Gets a quote, signs it, and asks until there is an end or this kind of buyer gives up.
+    fn paid(&self) -> &Paid {
+        self.paid.as_ref().expect("nothing was paid")
+    }
+
+    /// Pays, and asks until there is an end or this kind of buyer gives up.
     pub(crate) async fn buy(&mut self, world: &World) {
-        let (payment, request) = self.sign(world).await;
-        self.paid = Some((payment.clone(), request.clone()));
+        let paid = if self.kind.is_sent() {
+            self.send(world).await
+        } else {
+            self.sign(world).await
+        };
+        self.paid = Some(paid);
         let start = Instant::now();
         // Before the first request, while it is under way, or after its answer.
         let meddles_at = self.dice.random_range(0..3);
         if meddles_at == 0 {
-            self.meddle(world, &payment).await;
+            self.meddle(world).await;
         }
         for asked in 0.. {
+            if self.kind == Kind::Late {
+                return;
+            }
             let copies = match self.kind {
                 Kind::AtOnce => self.dice.random_range(2..=COPIES_MAX),
+                Kind::Claimed => self.dice.random_range(1..=COPIES_MAX),
                 _ => 1,
             };
-            let requests = vec![request.clone(); copies];
+            let requests = vec![self.paid().request.clone(); copies];
             let service = world.service();
             let sent = tokio::spawn(async move { service.send_all(&requests).await });
             if asked == 0 && meddles_at == 1 {
-                self.meddle(world, &payment).await;
+                self.meddle(world).await;
             }
-            let replies = sent.await.unwrap();
+            let aside = self.tell_aside(world).await;
+            let mut replies = sent.await.unwrap();
+            replies.push(aside);
             // Copies sent at once are answered in any order; each agrees with what was told before.
             let (done, others): (Vec<_>, Vec<_>) = replies
                 .iter()
@@ -132,7 +173,7 @@ impl Buyer {
                 self.told.note(reply);
             }
             if asked == 0 && meddles_at == 2 {
-                self.meddle(world, &payment).await;
+                self.meddle(world).await;
             }
             if self.is_through(asked) {
                 return;
@@ -153,8 +194,10 @@ impl Buyer {
             return true;
         }
         if self.kind.is_honest() {
-            // Its authorization may be on its way: it is not to be asked for again.
-            assert_eq!(self.told.refused, None, "{:?}", self.kind);
+            // Its payment may be on its way: it is not to be asked for again.
+            let refused = self.told.refused.as_deref();
+            let unseen = self.kind.is_sent() && refused == Some(UNSEEN);
+            assert!(unseen || refused.is_none(), "{:?}: {refused:?}", self.kind);
             return false;
         }
         match self.kind {
@@ -164,7 +207,21 @@ impl Buyer {
         }
     }
 
-    async fn sign(&mut self, world: &World) -> (Payment, Request) {
+    /// Pays on the chain itself, and claims.
+    async fn send(&mut self, world: &World) -> Paid {
+        let payer = self.payer.address();
+        let hash = match &self.agent {
+            Some(agent) => world.buy_at_shop(payer, agent.address(), self.price).await,
+            None => world.transfer(payer, self.price).await,
+        };
+        Paid {
+            means: Means::Sent(hash),
+            request: claim(&self.wallet(), hash),
+            aside: None,
+        }
+    }
+
+    async fn sign(&mut self, world: &World) -> Paid {
         let credits = self.price / CREDIT_UNITS;
         let (path, body) = match self.kind {
             Kind::Direct => (NAP, json!({ "place": "Bern" })),
@@ -204,11 +261,32 @@ impl Buyer {
             payment.identify(&format!("payment-of-{}", self.payer.name()));
         }
         request.payment = Some(payment.header());
-        (payment, request)
+        let mut aside = None;
+        if self.kind == Kind::Both {
+            let settled = world.chain.front_run(&payment).await;
+            aside = Some(claim(&self.wallet(), settled));
+        }
+        Paid {
+            means: Means::Signed(Box::new(payment)),
+            request,
+            aside,
+        }
+    }
+
+    /// Tells of the payment in its other way. That may come to nothing: the transaction that it names
+    /// may be lost, and another settle the payment.
+    async fn tell_aside(&self, world: &World) -> Option<Reply> {
+        let request = self.paid().aside.as_ref()?;
+        let reply = world.service().send(request).await?;
+        (reply.status != 402).then_some(reply)
     }
 
     /// What others do with the payment, or the payer behind the service's back.
-    async fn meddle(&self, world: &World, payment: &Payment) {
+    async fn meddle(&self, world: &World) {
+        let payment = match &self.paid().means {
+            Means::Signed(payment) => payment,
+            Means::Sent(hash) => return self.covet(world, *hash).await,
+        };
         let chain = &world.chain;
         let payer = self.payer.key();
         match self.kind {
@@ -227,14 +305,30 @@ impl Buyer {
             | Kind::Contract
             | Kind::Fickle
             | Kind::Direct
-            | Kind::DirectFirst => {}
+            | Kind::DirectFirst
+            | Kind::Both
+            | Kind::Claimed
+            | Kind::Coveted
+            | Kind::Late
+            | Kind::Shop => {}
+        }
+    }
+
+    /// A stranger claims what the payer sent.
+    async fn covet(&self, world: &World, transaction: B256) {
+        if self.kind != Kind::Coveted {
+            return;
+        }
+        let stranger = claim(&Wallet::random().name(), transaction);
+        if let Some(reply) = world.service().send(&stranger).await {
+            assert!(matches!(reply.status, 202 | 402 | 503), "{}", reply.text());
+            assert!(reply.json.get("purchase_id").is_none(), "{}", reply.text());
         }
     }
 
     /// The answer when all is over, which agrees with those before.
     pub(crate) async fn last_word(&self, house: &House) -> Reply {
-        let (_, request) = self.paid.as_ref().expect("nothing was signed");
-        let reply = house.outcome(request).await;
+        let reply = house.outcome(&self.paid().request).await;
         let mut told = self.told.clone();
         // A direct call without an identifier has its output once.
         let once = self.kind.is_direct() && told.done.is_some() && reply.status == 409;
@@ -242,5 +336,18 @@ impl Buyer {
             told.note(&reply);
         }
         reply
+    }
+}
+
+/// Credits for a transfer, by its transaction.
+fn claim(wallet: &str, transaction: B256) -> Request {
+    let body = json!({
+        "wallet_address": wallet,
+        "transaction_hash": format!("{transaction:#x}"),
+    });
+    Request {
+        path: PURCHASE.to_owned(),
+        body: body.to_string(),
+        payment: None,
     }
 }

@@ -63,6 +63,8 @@ const FAULTS: [(&str, Fault); 27] = [
     ("eth_feeHistory", Fault::Slow(Duration::from_secs(1))),
 ];
 
+const SEND_AGAIN_EVERY: Duration = Duration::from_secs(1);
+
 const GWEI: u64 = 1_000_000_000;
 
 /// What is wrong with the world, until it is ended.
@@ -71,6 +73,7 @@ pub(crate) struct Chaos {
     killer: JoinHandle<House>,
     line: JoinHandle<()>,
     miner: JoinHandle<()>,
+    payers: JoinHandle<()>,
 }
 
 pub(crate) async fn begin(world: &Arc<World>, house: House, dice: &mut StdRng) -> Chaos {
@@ -81,6 +84,7 @@ pub(crate) async fn begin(world: &Arc<World>, house: House, dice: &mut StdRng) -
         killer: spawn_local(kill(world.clone(), house, fork())),
         line: spawn_local(garble(world.clone(), fork())),
         miner: spawn_local(mine(world.clone(), fork())),
+        payers: spawn_local(send_again(world.clone())),
     }
 }
 
@@ -92,9 +96,11 @@ impl Chaos {
         self.world.proxy.mend();
         let house = self.killer.await.unwrap();
         self.miner.await.unwrap();
+        self.payers.await.unwrap();
         self.world.chain.set_next_base_fee(GWEI).await.unwrap();
         self.world.chain.mine(1).await.unwrap();
         self.world.chain.set_automine(true).await.unwrap();
+        self.world.all_is_mined().await;
         house
     }
 }
@@ -160,5 +166,13 @@ async fn mine(world: Arc<World>, mut dice: StdRng) {
             world.became_dear();
         }
         chain.mine(1).await.unwrap();
+    }
+}
+
+/// What the node loses comes again.
+async fn send_again(world: Arc<World>) {
+    while !world.is_calm() {
+        sleep(SEND_AGAIN_EVERY).await;
+        world.send_again().await;
     }
 }

@@ -26,21 +26,36 @@ pub(crate) enum Kind {
     Direct,
     /// The same, settled before it runs.
     DirectFirst,
+    /// A stranger settles it, and the payer tells of it by its header and by its transaction at once.
+    Both,
+    /// A plain transfer, claimed by its transaction, perhaps several times at once.
+    Claimed,
+    /// The same, which a stranger claims too.
+    Coveted,
+    /// The same, claimed long after.
+    Late,
+    /// Bought at the contract for another wallet, which tells of it too.
+    Shop,
 }
 
 /// Of a hundred.
-const SHARES: [(Kind, u32); 11] = [
-    (Kind::Plain, 32),
-    (Kind::AtOnce, 15),
-    (Kind::FrontRun, 12),
-    (Kind::Cancelled, 6),
+const SHARES: [(Kind, u32); 16] = [
+    (Kind::Plain, 18),
+    (Kind::AtOnce, 10),
+    (Kind::FrontRun, 7),
+    (Kind::Cancelled, 5),
     (Kind::Elsewhere, 4),
     (Kind::Poor, 3),
     (Kind::Withdrawn, 4),
-    (Kind::Contract, 6),
+    (Kind::Contract, 5),
     (Kind::Fickle, 2),
-    (Kind::Direct, 8),
-    (Kind::DirectFirst, 8),
+    (Kind::Direct, 6),
+    (Kind::DirectFirst, 6),
+    (Kind::Both, 6),
+    (Kind::Claimed, 8),
+    (Kind::Coveted, 5),
+    (Kind::Late, 3),
+    (Kind::Shop, 8),
 ];
 
 impl Kind {
@@ -59,12 +74,20 @@ impl Kind {
         matches!(self, Self::Direct | Self::DirectFirst)
     }
 
+    /// Whether the payer sends the transaction itself, and tells of it by its hash.
+    pub(crate) const fn is_sent(self) -> bool {
+        matches!(
+            self,
+            Self::Claimed | Self::Coveted | Self::Late | Self::Shop
+        )
+    }
+
     /// Whether the payer and everybody else does what a payment needs, so that it is credited.
     pub(crate) const fn is_honest(self) -> bool {
         matches!(
             self,
-            Self::Plain | Self::AtOnce | Self::FrontRun | Self::Contract
-        )
+            Self::Plain | Self::AtOnce | Self::FrontRun | Self::Contract | Self::Both
+        ) || self.is_sent()
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -80,6 +103,11 @@ impl Kind {
             Self::Fickle => "by a contract wallet that reverts",
             Self::Direct => "direct call",
             Self::DirectFirst => "direct call, settled first",
+            Self::Both => "told of by header and transaction",
+            Self::Claimed => "claimed by its transaction",
+            Self::Coveted => "claimed by a stranger too",
+            Self::Late => "claimed long after",
+            Self::Shop => "bought at the contract",
         }
     }
 }

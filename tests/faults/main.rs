@@ -24,6 +24,7 @@ mod support;
 mod buyer;
 mod chaos;
 mod kind;
+mod sent;
 mod told;
 mod totals;
 mod transfers;

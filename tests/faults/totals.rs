@@ -88,31 +88,35 @@ impl Totals {
 /// That a payer has paid its price or nothing, and has credits or was served for what it paid. The
 /// units of credits that it has.
 fn reckon(books: &Books, arrivals: &Arrivals, buyer: &Buyer) -> u64 {
-    let paid = arrivals.payments.get(&buyer.nonce());
+    let paid = arrivals.payments.get(&buyer.mark());
     let who = format!("{:?} {}", buyer.kind, buyer.payer.name());
-    let account = format!("wallet:{}", buyer.payer.name());
+    let account = format!("wallet:{}", buyer.wallet());
     let units = books.accounts.get(&account).copied().unwrap_or_default();
     let units = u64::try_from(units).unwrap();
-    let Some((payer, value, transaction)) = paid else {
+    let Some(paid) = paid else {
         assert_eq!(units, 0, "{who}: credited for nothing");
         assert!(!buyer.kind.is_honest(), "{who}: never settled");
         assert_eq!(buyer.told.done, None, "{who}: told what is not so");
         return 0;
     };
-    assert_eq!(
-        (*payer, *value),
-        (buyer.payer.address(), buyer.price),
-        "{who}"
-    );
+    assert_eq!(paid.value, buyer.price, "{who}");
+    // The contract passes on what it was paid.
+    let payer = buyer.payer.address();
+    assert!(paid.from == payer || buyer.kind == Kind::Shop, "{who}");
     let delivered = buyer.kind.is_direct() && units == 0;
     assert!(
         delivered || units == buyer.price,
-        "{who}: {units} of {value}"
+        "{who}: {units} of {}",
+        buyer.price
     );
     if let Some(done) = &buyer.told.done
         && !buyer.kind.is_direct()
     {
-        assert_eq!(done["transaction"], format!("{transaction:#x}"), "{who}");
+        assert_eq!(
+            done["transaction"],
+            format!("{:#x}", paid.transaction),
+            "{who}"
+        );
     }
     units
 }

@@ -29,11 +29,27 @@ struct Log {
     position: U256,
 }
 
+/// What one transfer is known by. No transaction here makes two without an authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mark {
+    /// The nonce.
+    Authorization(B256),
+    Transaction(B256),
+}
+
+/// A transfer to the house.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) from: Address,
+    /// In base units.
+    pub(crate) value: u64,
+    pub(crate) transaction: B256,
+}
+
 /// Everything that arrived at the house.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// By the nonce of its authorization: who paid how much, and the transaction.
-    pub(crate) payments: BTreeMap<B256, (Address, u64, B256)>,
+    pub(crate) payments: BTreeMap<Mark, Arrival>,
     pub(crate) all: u64,
 }
 
@@ -54,11 +70,15 @@ impl Arrivals {
             let value: u64 = U256::from_be_slice(&log.data).to();
             arrivals.all += value;
             let before = index.checked_sub(1).map(|before| &logs[before]);
-            if let Some(nonce) = before.and_then(|before| before.nonce_used_by(log)) {
-                let payer = Address::from_word(log.topics[1]);
-                let paid = (payer, value, log.transaction_hash);
-                assert!(arrivals.payments.insert(nonce, paid).is_none());
-            }
+            let nonce = before.and_then(|before| before.nonce_used_by(log));
+            let transaction = log.transaction_hash;
+            let mark = nonce.map_or(Mark::Transaction(transaction), Mark::Authorization);
+            let arrival = Arrival {
+                from: Address::from_word(log.topics[1]),
+                value,
+                transaction,
+            };
+            assert!(arrivals.payments.insert(mark, arrival).is_none());
         }
         arrivals
     }

@@ -8,7 +8,10 @@ use std::sync::{
 use alloy::primitives::Address;
 use tokio::sync::watch;
 
-use crate::support::{Chain, House, Proxy, Sender, Setup};
+use crate::{
+    sent::Outbox,
+    support::{Chain, House, Proxy, Sender, Setup, onchain::OnChainShop},
+};
 
 /// Time on the chain runs faster than outside while blocks are made by hand.
 const QUOTE_SECONDS: u64 = 3_000;
@@ -36,6 +39,8 @@ pub(crate) struct World {
     pub(crate) chain: Arc<Chain>,
     pub(crate) proxy: Proxy,
     pub(crate) pay_to: Address,
+    pub(crate) shop: OnChainShop,
+    pub(crate) outbox: Outbox,
     service: watch::Sender<Sender>,
     kills: AtomicUsize,
     forgotten: AtomicUsize,
@@ -59,6 +64,12 @@ impl World {
             .with(chain.rpc_url().as_str(), &proxy.url);
         let mut house = House::prepare(setup).await;
         add_relayer(&house).await;
+        let shop = chain.open_shop(house.pay_to).await;
+        let sells = format!(
+            "confirmations = 1\npurchase_contract = \"{:#x}\"",
+            shop.address
+        );
+        house.configure("confirmations = 1", &sells);
         house.start().await;
         let log = house.path("stderr.log");
         println!("the service's log: {}", log.display());
@@ -66,6 +77,8 @@ impl World {
             chain,
             proxy,
             pay_to: house.pay_to,
+            shop,
+            outbox: Outbox::default(),
             service: watch::Sender::new(house.sender()),
             kills: AtomicUsize::new(0),
             forgotten: AtomicUsize::new(0),
@@ -104,12 +117,16 @@ impl World {
     }
 
     /// How often everything else went wrong than single calls of the node.
-    pub(crate) fn mishaps(&self) -> [(usize, &'static str); 3] {
+    pub(crate) fn mishaps(&self) -> [(usize, &'static str); 4] {
         let count = |it: &AtomicUsize| it.load(Ordering::Relaxed);
         [
             (count(&self.kills), "kills"),
             (count(&self.forgotten), "times the node forgot its pool"),
             (count(&self.dear), "times gas became dear"),
+            (
+                self.outbox.sent_again(),
+                "transactions that payers sent again",
+            ),
         ]
     }
 

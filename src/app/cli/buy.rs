@@ -22,19 +22,24 @@ use crate::{
     counterfoil buy --transaction-hash 0x9f2c5e0d1c6b4a3f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211"
 )]
 pub(super) struct Args {
-    /// How many credits; of a transfer that was sent already, what it is worth
+    /// How many credits to buy. With --transaction-hash, what that transfer is worth; to be left out unless --for is given
     #[arg(required_unless_present = "transaction_hash")]
     credits: Option<Credits>,
     /// Pay nothing, but claim a transfer that this wallet sent to the service itself
-    #[arg(long, value_name = "HASH", conflicts_with_all = ["max_usd", "dollar_token"])]
+    #[arg(long, value_name = "HASH", value_parser = transaction_hash, conflicts_with_all = ["max_usd", "dollar_token"])]
     transaction_hash: Option<B256>,
-    /// The wallet to be credited, if it is not the one that pays
+    /// The wallet to be credited, if it is not the one that pays. With --transaction-hash, it needs CREDITS
     #[arg(long = "for", value_name = "ADDRESS", requires = "credits")]
     for_wallet: Option<AgentAddress>,
     #[command(flatten)]
     spending: SpendingArgs,
     #[command(flatten)]
     wallet: WalletArgs,
+}
+
+fn transaction_hash(text: &str) -> Result<B256, &'static str> {
+    let hash = text.strip_prefix("0x").and_then(|_| text.parse().ok());
+    hash.ok_or("is not a transaction's hash: 0x and 64 hexadecimal digits")
 }
 
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {

@@ -1,5 +1,6 @@
 //! What to do after an error.
 
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::client::{ClientError, OfferError, Problem};
@@ -12,9 +13,7 @@ pub(super) fn after(error: &ClientError) -> Option<String> {
         }
         ClientError::Refused(problem) => return after_refusal(problem),
         ClientError::Offer(error) => return after_offer(error),
-        ClientError::PaymentRefused { reason } if reason.contains("insufficient_funds") => {
-            "put USDC into the wallet, on the network that it pays on".to_owned()
-        }
+        ClientError::PaymentRefused { reason } => return after_refused_payment(reason),
         ClientError::CallUnknown {
             session_nonce,
             request_id,
@@ -35,6 +34,27 @@ pub(super) fn after(error: &ClientError) -> Option<String> {
     Some(next)
 }
 
+/// The reasons of docs/PROTOCOL.md sections 3.2 and 3.7 about which the payer can do something.
+fn after_refused_payment(reason: &str) -> Option<String> {
+    let next = match reason {
+        reason if reason.contains("insufficient_funds") => {
+            "put USDC into the wallet, on the network that it pays on"
+        }
+        "transaction_not_found" => {
+            "if it was sent just now, do not pay again, but run the same command again in a while"
+        }
+        "transaction_without_payment" => {
+            "check the hash, and whether the transaction paid the service's own address"
+        }
+        "transaction_worth_mismatch" => {
+            "leave out the number of credits to be credited what the transfer is worth"
+        }
+        "payer_mismatch" => "run it with the key of the wallet that sent the transfer",
+        _ => return None,
+    };
+    Some(next.to_owned())
+}
+
 fn after_refusal(problem: &Problem) -> Option<String> {
     let next = match problem.code.as_str() {
         "INSUFFICIENT_CREDITS" => {
@@ -47,13 +67,28 @@ fn after_refusal(problem: &Problem) -> Option<String> {
         "EXTERNAL_SIGNATURE_SESSION_NONCE_EXPIRED" | "EXTERNAL_SIGNATURE_SESSION_NONCE_INVALID" => {
             "leave out --session: a new one is opened then".to_owned()
         }
-        "EXTERNAL_SIGNATURE_REQUEST_REPLAY" => {
+        // Payments get this code too, and have no request id that could be changed.
+        "EXTERNAL_SIGNATURE_REQUEST_REPLAY" if is_of_a_charge(problem) => {
             "the request id was used for another call; leave it out or give another".to_owned()
+        }
+        "INVALID_REQUEST" if names_the_network(problem) => {
+            "leave out --network, to take the first that is offered".to_owned()
         }
         "UNAVAILABLE" => "try again in a while".to_owned(),
         _ => return None,
     };
     Some(next)
+}
+
+fn is_of_a_charge(problem: &Problem) -> bool {
+    let id = problem.rest.get("charge_id").and_then(Value::as_str);
+    id.is_some_and(|id| id.starts_with("chg_"))
+}
+
+fn names_the_network(problem: &Problem) -> bool {
+    let errors = problem.rest.get("errors").and_then(Value::as_array);
+    let mut errors = errors.into_iter().flatten();
+    errors.any(|error| error["pointer"] == "/network")
 }
 
 fn after_offer(error: &OfferError) -> Option<String> {
@@ -82,7 +117,22 @@ fn time_text(unix_seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn refused(code: &str, rest: Value) -> ClientError {
+        let Value::Object(rest) = rest else {
+            panic!("not an object")
+        };
+        ClientError::Refused(Box::new(Problem {
+            status: 400,
+            code: code.into(),
+            title: "Bad Request".into(),
+            detail: "It is wrong.".into(),
+            rest,
+        }))
+    }
 
     #[test]
     fn a_lost_call_can_be_asked_for_again() {
@@ -103,6 +153,33 @@ mod tests {
         };
         let next = after(&ClientError::Offer(error)).unwrap();
         assert_eq!(next, "allow it with --max-usd 5.00");
+    }
+
+    #[test]
+    fn a_taken_request_id_is_told_of_calls_and_not_of_payments() {
+        for (rest, told) in [
+            (json!({ "charge_id": "chg_1" }), true),
+            (json!({ "charge_id": "pur_1" }), false),
+            (json!({}), false),
+        ] {
+            let next = after(&refused("EXTERNAL_SIGNATURE_REQUEST_REPLAY", rest.clone()));
+            assert_eq!(next.is_some(), told, "{rest}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_is_not_sold_on_can_be_left_out() {
+        let errors = |pointer: &str| json!({ "errors": [{ "pointer": pointer, "reason": "" }] });
+        let next = after(&refused("INVALID_REQUEST", errors("/network"))).unwrap();
+        assert!(next.contains("leave out --network"), "{next}");
+        assert_eq!(after(&refused("INVALID_REQUEST", errors("/credits"))), None);
+    }
+
+    #[test]
+    fn a_transfer_that_no_node_knows_yet_is_not_to_be_paid_again() {
+        let reason = "transaction_not_found".into();
+        let next = after(&ClientError::PaymentRefused { reason }).unwrap();
+        assert!(next.contains("do not pay again"), "{next}");
     }
 
     #[test]

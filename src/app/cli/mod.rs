@@ -1,4 +1,4 @@
-//! The command line (docs/PROTOCOL.md section 5): what each command is called, takes and answers.
+//! The command line: what each command is called, takes and answers.
 //!
 //! The client's commands stand in one file each. All of them end in `outcome::Done` or
 //! `outcome::Failed`, which are told here and nowhere else: in words, or as one JSON document
@@ -16,7 +16,10 @@ mod progress;
 mod spending;
 mod tools;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -24,7 +27,7 @@ use super::{
     demo::{self, DemoOptions},
     serve,
 };
-use outcome::report;
+use outcome::{Failed, report};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -80,7 +83,7 @@ enum Command {
 pub async fn run() -> ExitCode {
     let Cli { command, json } = Cli::parse();
     let outcome = match command {
-        Command::Serve { config } => return serve::run(&config).await,
+        Command::Serve { config } => return serve_until_stopped(&config, json).await,
         Command::Demo { once } => return demo::run(DemoOptions { json, once }).await,
         Command::Keygen(args) => keygen::run(&args),
         Command::Buy(args) => buy::run(&args).await,
@@ -90,6 +93,17 @@ pub async fn run() -> ExitCode {
         Command::Admin(args) => admin::run(&args).await,
     };
     report(outcome, json)
+}
+
+async fn serve_until_stopped(config: &Path, json: bool) -> ExitCode {
+    match serve::run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if json => report(Err(Failed::refused("NOT_STARTED", error.to_string())), json),
+        Err(error) => {
+            eprintln!("counterfoil: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[cfg(test)]

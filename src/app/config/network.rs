@@ -14,12 +14,13 @@ use super::{
 };
 use crate::{
     base::{AgentAddress, AssetId, NetworkId, UsdRate},
-    payment::{Confirmations, TokenDomain},
+    payment::{Confirmations, TokenDomain, TransferMethod},
 };
 
 /// Assets of all networks together: each is an offer in a header of at most 8 KiB.
 const ASSETS_MAX: usize = 8;
 const RPC_URLS_MAX: usize = 8;
+const FACTORIES_MAX: usize = 16;
 const CONFIRMATION_BLOCKS_MAX: u64 = 10_000;
 const MAX_FEE_GWEI: (u64, u64) = (1, 10_000);
 const LOW_SETTLEMENTS: (u32, u32) = (0, 1_000_000);
@@ -55,6 +56,8 @@ pub struct Network {
     pub reorg_blocks_max: u64,
     /// `CheckpointAnchor`, where it is deployed.
     pub anchor_contract: Option<Address>,
+    /// Contracts that may be called to make payers' wallets.
+    pub wallet_factories: Vec<Address>,
     /// At least one.
     pub assets: Vec<Asset>,
 }
@@ -68,6 +71,8 @@ pub struct Asset {
     pub decimals: u8,
     /// Dollars for a whole token.
     pub usd_rate: UsdRate,
+    /// How payments in it are signed. By Permit2, the domain's name and version may be empty.
+    pub transfer_method: TransferMethod,
 }
 
 impl fmt::Debug for Network {
@@ -163,6 +168,15 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         REORG_BLOCKS_MAX,
     );
     let anchor_contract = contract("anchor_contract", &raw.anchor_contract, problems);
+    let factories = &raw.erc6492_factories;
+    if factories.len() > FACTORIES_MAX {
+        let what = format_args!("has more than {FACTORIES_MAX} addresses");
+        problems.add(format!("{key}.erc6492_factories"), what);
+    }
+    let factories = factories.iter().enumerate().filter_map(|(index, text)| {
+        address(&format!("{key}.erc6492_factories[{index}]"), text, problems)
+    });
+    let wallet_factories = factories.collect();
     if raw.asset.is_empty() {
         let what = "is missing; a network without an asset sells nothing";
         problems.add(format!("{key}.asset"), what);
@@ -197,6 +211,7 @@ fn network(key: &str, raw: &raw::Network, problems: &mut Problems) -> Option<Net
         watch_from_block,
         reorg_blocks_max,
         anchor_contract,
+        wallet_factories,
         assets,
     })
 }
@@ -208,16 +223,13 @@ fn asset(
     problems: &mut Problems,
 ) -> Option<Asset> {
     let token = address(&format!("{key}.address"), &raw.address, problems);
-    for (name, text, length_max) in [
-        ("symbol", &raw.symbol, 16),
-        ("eip712_name", &raw.eip712_name, 64),
-        ("eip712_version", &raw.eip712_version, 16),
-    ] {
-        if text.is_empty() || text.len() > length_max {
-            let what = format_args!("must be 1 to {length_max} bytes");
-            problems.add_value(format!("{key}.{name}"), text, what);
-        }
-    }
+    within_bytes(&format!("{key}.symbol"), &raw.symbol, 16, problems);
+    let transfer_method = problems.take(
+        format!("{key}.transfer_method"),
+        &raw.transfer_method,
+        TransferMethod::parse(&raw.transfer_method).ok_or("is neither \"eip3009\" nor \"permit2\""),
+    );
+    let domain = asset_domain(key, raw, transfer_method, problems);
     let decimals = problems.within(format!("{key}.decimals"), raw.decimals, DECIMALS);
     let usd_rate = match &raw.usd_rate {
         None => Some(UsdRate::PAR),
@@ -229,13 +241,48 @@ fn asset(
                 network,
                 token: token?,
             },
-            name: raw.eip712_name.clone(),
-            version: raw.eip712_version.clone(),
+            name: domain.0,
+            version: domain.1,
         },
         symbol: raw.symbol.clone(),
         decimals: u8::try_from(decimals).ok()?,
         usd_rate: usd_rate?,
+        transfer_method: transfer_method?,
     })
+}
+
+/// Name and version. EIP-3009 is signed under the token's own domain, Permit2 under Permit2's.
+fn asset_domain(
+    key: &str,
+    raw: &raw::Asset,
+    method: Option<TransferMethod>,
+    problems: &mut Problems,
+) -> (String, String) {
+    let (name, version) = (&raw.eip712_name, &raw.eip712_version);
+    let optional = method != Some(TransferMethod::Eip3009);
+    let mut read =
+        |setting: &str, text: &Option<String>, (other, other_text): (&str, bool), max| {
+            let key = format!("{key}.{setting}");
+            match text {
+                Some(text) => within_bytes(&key, text, max, problems),
+                None if !optional => problems.add(key, "is missing"),
+                None if other_text => problems.add(key, format_args!("goes with {other}")),
+                None => {}
+            }
+            text.clone().unwrap_or_default()
+        };
+    let (with_name, with_version) = (name.is_some(), version.is_some());
+    (
+        read("eip712_name", name, ("eip712_version", with_version), 64),
+        read("eip712_version", version, ("eip712_name", with_name), 16),
+    )
+}
+
+fn within_bytes(key: &str, text: &str, bytes_max: usize, problems: &mut Problems) {
+    if text.is_empty() || text.len() > bytes_max {
+        let what = format_args!("must be 1 to {bytes_max} bytes");
+        problems.add_value(key, text, what);
+    }
 }
 
 pub(super) fn address(key: &str, text: &str, problems: &mut Problems) -> Option<Address> {

@@ -12,7 +12,12 @@ use super::problems::Problems;
 
 const PREFIX: &str = "COUNTERFOIL__";
 /// Keys whose text looks like a number, and is not.
-const TEXT_KEYS: [&str; 3] = ["price_credits", "eip712_version", "authorization"];
+const TEXT_KEYS: [&str; 4] = [
+    "price_credits",
+    "usd_rate",
+    "eip712_version",
+    "authorization",
+];
 
 /// One step of a path. Positions are ordered as numbers, so that elements are added in turn.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,6 +164,13 @@ mod tests {
             ("PATH", "/bin"),
         ]);
         assert_eq!(got, Ok(tables(expected)));
+    }
+
+    #[test]
+    fn a_rate_is_a_text_although_it_looks_like_a_number() {
+        let got = applied(&[("COUNTERFOIL__NETWORK__0__ASSET__0__USD_RATE", "1.25")]);
+        let rate = &got.unwrap()["network"][0]["asset"][0]["usd_rate"];
+        assert_eq!(rate, "1.25");
     }
 
     #[test]

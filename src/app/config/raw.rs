@@ -92,6 +92,8 @@ pub(super) struct Network {
     pub(super) relayer_low_settlements: u32,
     #[serde(default = "five_hundred")]
     pub(super) max_fee_gwei: u64,
+    #[serde(default)]
+    pub(super) erc6492_factories: Vec<String>,
     pub(super) purchase_contract: Option<String>,
     pub(super) watch_from_block: Option<u64>,
     #[serde(default = "sixty_four")]
@@ -160,8 +162,10 @@ pub(super) struct Asset {
     pub(super) symbol: String,
     pub(super) decimals: u64,
     pub(super) usd_rate: Option<String>,
-    pub(super) eip712_name: String,
-    pub(super) eip712_version: String,
+    #[serde(default = "eip3009")]
+    pub(super) transfer_method: String,
+    pub(super) eip712_name: Option<String>,
+    pub(super) eip712_version: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -288,6 +292,10 @@ fn fifty() -> u32 {
 
 fn local() -> Facilitators {
     Facilitators::One(Facilitator::Name("local".into()))
+}
+
+fn eip3009() -> String {
+    "eip3009".into()
 }
 
 fn post() -> String {

@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, time::Duration};
 use super::*;
 use crate::{
     base::Credits,
-    payment::{Confirmations, PlainTransfers},
+    payment::{Confirmations, PlainTransfers, TransferMethod},
     upstream::{Method, Target},
 };
 
@@ -579,6 +579,26 @@ fn wrong_values_of_an_asset() {
             "decimals = 6\nusd_rate = 1.0812",
             "usd_rate: must be a string",
         ),
+        (
+            "decimals = 6",
+            "decimals = 6\ntransfer_method = \"transfer\"",
+            "transfer_method: \"transfer\" is neither \"eip3009\" nor \"permit2\"",
+        ),
+        (
+            "eip712_version = \"2\"",
+            "",
+            "network[0].asset[0].eip712_version: is missing",
+        ),
+        (
+            "eip712_version = \"2\"",
+            "transfer_method = \"permit2\"",
+            "eip712_version: goes with eip712_name",
+        ),
+        (
+            "eip712_name = \"USDC\"",
+            "transfer_method = \"permit2\"",
+            "eip712_name: goes with eip712_version",
+        ),
         ("0x036C", "0x036c", "network[0].asset[0].address: \"0x036c"),
         ("\"2\"", "\"\"", "eip712_version: \"\" must be 1 to 16"),
         ("\"2\"", "2", "eip712_version: must be a string"),
@@ -593,6 +613,15 @@ fn wrong_values_of_an_asset() {
     let many = format!("{NETWORK}{NETWORK}").replacen("84532", "1", 1)
         + &format!("[[network.asset]]{asset}").repeat(7);
     assert!(problems(&many)[0].contains("has 9 assets"));
+}
+
+#[test]
+fn an_asset_moved_by_permit2_needs_no_domain() {
+    let domain = "eip712_name = \"USDC\"\neip712_version = \"2\"";
+    let config = config(&NETWORK.replace(domain, "transfer_method = \"permit2\"")).unwrap();
+    let asset = &config.networks[0].assets[0];
+    assert_eq!(asset.transfer_method, TransferMethod::Permit2);
+    assert_eq!(asset.domain.name, "");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
     auth::{Caller, accepted_paths, json, payload_hashes},
     base::{AssetId, RequestId},
     client::Wallet,
-    payment::{Authorization, TokenDomain},
+    payment::{Authorization, TokenDomain, TransferMethod},
     x402::{PaymentPayload, PaymentRequirements, encode_header},
 };
 
@@ -109,6 +109,7 @@ impl Agent {
             .map_err(|_| broken("the system gives no random bytes"))?;
         let now = u64::try_from(clock::now().seconds()).unwrap_or_default();
         let terms = Authorization {
+            method: TransferMethod::Eip3009,
             from: self.address(),
             to: offer.pay_to.parse().map_err(|_| unreadable("payTo"))?,
             value: offer.amount.parse().map_err(|_| unreadable("amount"))?,

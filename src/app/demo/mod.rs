@@ -145,7 +145,7 @@ fn invite(stage: &Stage, narrator: &Narrator) {
    {program} tools
    {program} call weather forecast '{{\"place\":\"Oslo\"}}'
    {program} balance
-   (cd examples/typescript && npm ci && npm start)    # also python, curl, rust
+   (cd examples/typescript && npm ci && npm start)    # also python, curl; see examples/README.md
 
    {url}/docs    every endpoint
    {}    this service's configuration

@@ -56,6 +56,8 @@ pub enum KeyError {
         password: String,
         problem: KeystoreError,
     },
+    #[error("cannot read the password file {}: {source}", path.display())]
+    UnreadablePassword { path: PathBuf, source: io::Error },
     #[error("the password file {} is longer than 4096 bytes", path.display())]
     LongPassword { path: PathBuf },
     #[error("cannot create the key {}: {source}", path.display())]
@@ -115,7 +117,7 @@ fn read_bytes(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         tracing::warn!(
             path = %path.display(),
             mode = format_args!("{:03o}", mode & 0o777),
-            "the key file can be read by others; restrict it with chmod 600",
+            "the file of a key or password can be read by others; restrict it with chmod 600",
         );
     }
     // Room from the start: a vector that grows leaves copies of the key behind.

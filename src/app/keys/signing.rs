@@ -88,7 +88,10 @@ fn read(
 
 /// The content of a file without the end of its last line.
 fn read_password(path: &std::path::Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    let mut password = read_bytes(path, PASSWORD_BYTES_MAX)?;
+    let mut password = read_bytes(path, PASSWORD_BYTES_MAX).map_err(|error| match error {
+        KeyError::Unreadable { path, source } => KeyError::UnreadablePassword { path, source },
+        other => other,
+    })?;
     if password.len() > PASSWORD_BYTES_MAX {
         let path = path.to_owned();
         return Err(KeyError::LongPassword { path });

@@ -6,7 +6,7 @@ mod metrics;
 mod patience;
 mod wiring;
 
-use std::{io::Write as _, os::unix::ffi::OsStrExt, path::Path, process::ExitCode, time::Duration};
+use std::{io::Write as _, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 
 use axum::Router;
 use sha2::{Digest, Sha256};
@@ -72,17 +72,10 @@ pub enum ServeError {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(path: &Path) -> ExitCode {
-    match serve(path).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("counterfoil: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn serve(path: &Path) -> Result<(), ServeError> {
+///
+/// # Errors
+/// When the server cannot start.
+pub async fn run(path: &Path) -> Result<(), ServeError> {
     telemetry::init(telemetry::SERVICE_FILTER)?;
     let config = config::load(path)?;
     let shutdown = config.server.shutdown;

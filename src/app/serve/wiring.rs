@@ -108,6 +108,7 @@ fn network(config: &config::Network) -> Result<Network, ServeError> {
         confirmations: config.confirmations,
         pay_to: config.pay_to,
         assets: config.assets.iter().map(asset).collect(),
+        wallet_factories: config.wallet_factories.clone(),
         facilitators: facilitators(&config.facilitators)?,
         relayer_keys: relayer_keys.collect::<Result<_, _>>()?,
         max_fee_per_gas: config.max_fee_per_gas,
@@ -147,6 +148,7 @@ fn asset(config: &config::Asset) -> Asset {
         symbol: config.symbol.clone(),
         decimals: config.decimals,
         usd_rate: config.usd_rate,
+        transfer_method: config.transfer_method,
         eip712_name: config.domain.name.clone(),
         eip712_version: config.domain.version.clone(),
     }

@@ -25,7 +25,10 @@ use super::{
     node::{Node, Receipt},
     rpc::{Rpc, http_client},
 };
-use crate::base::{NetworkId, UsdRate};
+use crate::{
+    base::{NetworkId, UsdRate},
+    payment::TransferMethod,
+};
 
 /// Where Base Sepolia has USDC, and so the local node.
 pub const USDC: Address = address!("036CbD53842c5426634e7929541eC2318f3dCF7e");
@@ -177,6 +180,7 @@ impl Devnet {
             symbol: "USDC".into(),
             decimals: 6,
             usd_rate: UsdRate::PAR,
+            transfer_method: TransferMethod::Eip3009,
             eip712_name: "USDC".into(),
             eip712_version: "2".into(),
         }

@@ -31,6 +31,7 @@ impl Command for BookArrival {
             let credit = CreditPayment {
                 payment: self.id,
                 at: self.at,
+                transfers: Vec::new(),
                 now: self.now,
             };
             credit.execute(transaction).await?;

@@ -20,6 +20,7 @@ pub(in super::super) async fn record<'e>(
                 count(sent.hash), count(sent.hash) FILTER (WHERE sent.signed_ms > ?)
          FROM payments LEFT JOIN relayer_transactions AS sent
            ON sent.payment_id = payments.id AND sent.status = 'closed' AND sent.reverted
+          AND reversals = 0
          WHERE payer = ? AND state NOT IN ('confirmed', 'credited')",
     )
     .bind(now.millis().saturating_sub(LATELY_MS))

@@ -70,9 +70,9 @@ async fn insert(
     let terms = &payment.authorization.terms;
     sqlx::query(
         "INSERT INTO payments (id, way, state, chain_id, token, payer, pay_to, amount,
-            valid_after, valid_before, nonce, signature, credits_units, wallet, label, since_block,
-            created_ms, updated_ms)
-         VALUES (?, ?, 'authorized', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            transfer_method, valid_after, valid_before, nonce, signature, credits_units, wallet,
+            label, since_block, created_ms, updated_ms)
+         VALUES (?, ?, 'authorized', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(payment.id.to_string())
     .bind(payment.way.as_str())
@@ -81,6 +81,7 @@ async fn insert(
     .bind(terms.from.as_slice())
     .bind(terms.to.as_slice())
     .bind(terms.value.to_string())
+    .bind(terms.method.as_str())
     // The far ends of time are all one: an authorization that was settled may name any.
     .bind(i64::try_from(terms.valid_after).unwrap_or(i64::MAX))
     .bind(i64::try_from(terms.valid_before).unwrap_or(i64::MAX))
@@ -109,6 +110,27 @@ pub(super) async fn take_key(
         .execute(transaction)
         .await?;
     Ok(())
+}
+
+/// Counts one of the transfers for the payment. False when each is counted for another.
+pub(super) async fn take_transfer(
+    transaction: &mut SqliteConnection,
+    payment: PurchaseId,
+    transfers: &[PaymentKey],
+) -> Result<bool, StoreError> {
+    let mut free = None;
+    for key in transfers {
+        match reads::payment_of_key(&mut *transaction, key).await? {
+            Some(id) if id == payment => return Ok(true),
+            Some(_) => {}
+            None => free = free.or(Some(key)),
+        }
+    }
+    match free {
+        Some(key) => take_key(transaction, key, payment).await?,
+        None => return Ok(transfers.is_empty()),
+    }
+    Ok(true)
 }
 
 fn first_stage(call: &NewDirectCall) -> DirectStage {
@@ -154,6 +176,16 @@ impl Command for CreditPayment {
         let Some(payment) = reads::payment(&mut *transaction, self.payment).await? else {
             return Err(StoreError::Corrupt("payments"));
         };
+        if !take_transfer(&mut *transaction, self.payment, &self.transfers).await? {
+            let give_up = GiveUp {
+                payment: self.payment,
+                state: PaymentState::Failed,
+                reason: "authorization_spent_elsewhere",
+                now: self.now,
+            };
+            give_up.execute(transaction).await?;
+            return Ok(false);
+        }
         let call = match payment.way {
             PaymentWay::Purchase | PaymentWay::Claim | PaymentWay::Event | PaymentWay::Transfer => {
                 None

@@ -12,9 +12,9 @@ use super::{
     rows,
 };
 use crate::{
-    base::{AgentAddress, ChargeId, Credits, PurchaseId, RequestId, Timestamp},
+    base::{AgentAddress, AssetId, ChargeId, Credits, PurchaseId, RequestId, Timestamp},
     ledger::Account,
-    payment::PaymentKey,
+    payment::{PaymentKey, Transfer},
 };
 
 pub(in super::super) async fn check(pool: &SqlitePool) -> Result<(), StoreError> {
@@ -131,6 +131,19 @@ pub(in super::super) async fn payment_by_key<'e>(
     .transpose()
 }
 
+/// The payment that a transfer is counted for.
+pub(super) async fn payment_of_key(
+    transaction: &mut SqliteConnection,
+    key: &PaymentKey,
+) -> Result<Option<PurchaseId>, StoreError> {
+    sqlx::query("SELECT payment_id FROM payment_keys WHERE key = ?")
+        .bind(key.to_string())
+        .fetch_optional(transaction)
+        .await?
+        .map(|row| rows::parsed(&row, "payment_id"))
+        .transpose()
+}
+
 pub(in super::super) async fn open_payments(
     pool: &SqlitePool,
     after: Option<PurchaseId>,
@@ -174,6 +187,27 @@ pub(in super::super) async fn busy_relayers(
         })
     };
     rows.iter().map(busy).collect()
+}
+
+pub(in super::super) async fn permit2_payments_of(
+    pool: &SqlitePool,
+    asset: AssetId,
+    transfer: Transfer,
+) -> Result<Vec<Payment>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM payments
+         WHERE payer = ? AND transfer_method = 'permit2' AND final = 0
+           AND chain_id = ? AND token = ? AND pay_to = ? AND amount = ?
+         ORDER BY created_ms DESC LIMIT 256",
+    )
+    .bind(transfer.from.as_slice())
+    .bind(rows::signed(asset.network.chain_id(), "chain_id")?)
+    .bind(asset.token.as_slice())
+    .bind(transfer.to.as_slice())
+    .bind(transfer.value.to_string())
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(rows::payment).collect()
 }
 
 pub(in super::super) async fn open_transactions(

@@ -121,9 +121,13 @@ impl Command for MovePayment {
         .bind(self.now.millis())
         .bind(self.payment.to_string())
         .bind(self.from.as_slice())
-        .execute(transaction)
+        .execute(&mut *transaction)
         .await?;
-        Ok(moved.rows_affected() == 1)
+        if moved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        payments::take_transfer(transaction, self.payment, &self.transfers).await?;
+        Ok(true)
     }
 }
 

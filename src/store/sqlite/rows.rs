@@ -12,7 +12,10 @@ use super::super::{
 use crate::{
     base::{AssetId, Credits, NetworkId, Timestamp},
     ledger::{Grant, GrantId},
-    payment::{Authorization, Booked, DirectStage, PaymentWay, SignedAuthorization, Transfer},
+    payment::{
+        Authorization, Booked, DirectStage, PaymentWay, SignedAuthorization, Transfer,
+        TransferMethod,
+    },
 };
 
 pub(super) fn credits(row: &SqliteRow, column: &'static str) -> Result<Credits, StoreError> {
@@ -137,7 +140,9 @@ fn authorization(
     let Some(signature) = row.try_get("signature")? else {
         return Ok(None);
     };
+    let method: &str = row.try_get("transfer_method")?;
     let terms = Authorization {
+        method: TransferMethod::parse(method).ok_or(StoreError::Corrupt("transfer_method"))?,
         from: transfer.from,
         to: transfer.to,
         value: transfer.value,

@@ -114,7 +114,7 @@ async fn was_moved(
 ) -> Result<bool, StoreError> {
     let row = sqlx::query(
         "SELECT 1 FROM postings WHERE reference = ? AND reason = 'attribution'
-           AND reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery')",
+           AND reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery', 'refund', 'refund_void')",
     )
     .bind(payment.id.to_string())
     .fetch_optional(transaction)

@@ -54,6 +54,7 @@ fn reads_the_typescript_client() {
                 amount: U256::from(1_000_000),
             }),
             authorization: Authorization {
+                method: TransferMethod::Eip3009,
                 from: PAYER,
                 to: PAY_TO,
                 value: U256::from(1_000_000),
@@ -231,4 +232,5 @@ fn refuses_other_versions_documents_and_sizes() {
     ));
 }
 
+mod permit2;
 mod version_one;

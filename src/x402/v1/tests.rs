@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     base::{AssetId, NetworkId},
-    payment::TokenDomain,
+    payment::{TokenDomain, TransferMethod},
 };
 
 const BASE_SEPOLIA: u64 = 84_532;
@@ -20,7 +20,8 @@ fn offer(chain_id: u64) -> OfferV2 {
         version: "2".into(),
     };
     let pay_to = address!("209693Bc6afc0C5328bA36FaF03C514EF312287C");
-    OfferV2::exact(&token, pay_to, U256::from(1_000_000), 300)
+    let method = TransferMethod::Eip3009;
+    OfferV2::exact(&token, method, pay_to, U256::from(1_000_000), 300)
 }
 
 fn quote(error: &str, offers: &[OfferV2]) -> PaymentRequired {
@@ -60,7 +61,9 @@ fn a_402_reads_as_clients_of_version_1_want_it() {
 fn what_version_1_cannot_say_is_left_out() {
     let mut upto = offer(BASE_SEPOLIA);
     upto.scheme = "upto".into();
-    let some = quote("pay", &[offer(LOCAL), upto, offer(BASE_SEPOLIA)]);
+    let mut permit2 = offer(BASE_SEPOLIA);
+    permit2.extra.asset_transfer_method = Some("permit2".into());
+    let some = quote("pay", &[offer(LOCAL), upto, permit2, offer(BASE_SEPOLIA)]);
     assert_eq!(some, quote("pay", &[offer(BASE_SEPOLIA)]));
 }
 

@@ -98,7 +98,13 @@ impl Books {
 }
 
 /// Each selects what must not be: a row is a broken rule.
-const RULES: [(&str, &str); 13] = [
+const RULES: [(&str, &str); 14] = [
+    (
+        "a payment that Permit2 brought is counted as a transfer too",
+        "SELECT id, state FROM payments WHERE transfer_method = 'permit2' AND state = 'credited'
+           AND 1 > (SELECT count(*) FROM payment_keys
+                    WHERE payment_id = payments.id AND key LIKE 'log:%')",
+    ),
     (
         "all accounts together are zero",
         "SELECT sum(balance_units) FROM accounts HAVING sum(balance_units) <> 0",

@@ -1,13 +1,20 @@
 //! Wallets that are contracts, made by the factory of `contracts/test/fixtures`.
 
 use alloy::{
-    primitives::{Address, B256, Bytes, U256, keccak256},
+    primitives::{Address, B256, Bytes, U256, address, keccak256},
     sol,
     sol_types::{SolCall, SolValue},
 };
 use serde_json::{Value, json};
 
 use super::{Chain, Payment, Wallet, until};
+
+/// More than the service offers.
+const TIP_WEI: u64 = 50_000_000_000;
+
+const MULTICALL3: Address = address!("cA11bde05977b3631167028862bE2a173976CA11");
+const MULTICALL3_CODE: &str =
+    include_str!("../../../contracts/test/fixtures/multicall3/runtime.hex");
 
 const FACTORY: &str = include_str!("../../../contracts/artifacts/WalletFactory.json");
 
@@ -95,6 +102,13 @@ impl ContractWallet {
         )
     }
 
+    /// A signature as ERC-6492 wants it of a wallet that may not be there.
+    pub(crate) fn wrap(&self, signature: &[u8]) -> Vec<u8> {
+        let inner = Bytes::copy_from_slice(signature);
+        let parts = (self.factory, self.creation(), inner).abi_encode_params();
+        [parts, [0x64, 0x92].repeat(16)].concat()
+    }
+
     /// Makes a payment one of this wallet's.
     pub(crate) fn adopt(&self, payment: &mut Payment, temper: Temper) {
         payment.authorization.from = self.address;
@@ -103,6 +117,12 @@ impl ContractWallet {
 }
 
 impl Chain {
+    /// Puts Multicall3 where it is on every chain.
+    pub(crate) async fn with_multicall3(&self) {
+        let params = json!([MULTICALL3, MULTICALL3_CODE.trim()]);
+        self.rpc::<()>("anvil_setCode", params).await.unwrap();
+    }
+
     /// The factory of test wallets.
     async fn wallet_factory(&self) -> Address {
         let artifact: Value = serde_json::from_str(FACTORY).unwrap();
@@ -126,7 +146,7 @@ impl Chain {
         self.transact_as(from, to, data).await
     }
 
-    /// The same from an account of the test's choice.
+    /// The same from an account of the test's choice. It is mined before what the service sent.
     pub(crate) async fn transact_as(
         &self,
         from: Address,
@@ -137,12 +157,24 @@ impl Chain {
         self.rpc::<()>("anvil_impersonateAccount", json!([from]))
             .await
             .unwrap();
-        let mut transaction = json!({ "from": from, "data": data });
+        let mut transaction = json!({
+            "from": from,
+            "data": data,
+            "maxPriorityFeePerGas": U256::from(TIP_WEI),
+            "maxFeePerGas": U256::from(4 * TIP_WEI),
+        });
         if let Some(to) = to {
             transaction["to"] = json!(to);
         }
         let sent = self.rpc("eth_sendTransaction", json!([transaction])).await;
         let hash: B256 = sent.unwrap();
+        if !self
+            .rpc::<bool>("anvil_getAutomine", json!([]))
+            .await
+            .unwrap()
+        {
+            self.mine(1).await.unwrap();
+        }
         let method = "eth_getTransactionReceipt";
         until("a transaction is not mined", async || {
             !self

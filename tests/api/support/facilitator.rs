@@ -21,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, post},
 };
-use counterfoil::payment::Authorization;
+use counterfoil::payment::{Authorization, TransferMethod};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Handle, sync::watch, task::spawn_blocking};
@@ -81,6 +81,7 @@ impl Request {
         Payment {
             accepted: self.json["paymentRequirements"].clone(),
             authorization: Authorization {
+                method: TransferMethod::Eip3009,
                 from: text("from").parse().unwrap(),
                 to: text("to").parse().unwrap(),
                 value: text("value").parse().unwrap(),

@@ -1,10 +1,10 @@
 //! What every test stands on. In reading order: [`chain`] the node, [`tools`] the tool server,
 //! [`house`] the service with its configuration, [`wallet`] who signs, [`payment`] what is signed
 //! over x402, [`contract_wallet`] who signs with code, [`onchain`] what payers and [`token`] what
-//! others do on the chain, [`scene`] what is undone there, [`facilitator`] who may settle in the
-//! service's place and [`proxy`] a bad line to the node, [`client`] the requests and [`sender`] those
-//! that are sent again, [`books`] the database behind them, [`suspense`] what is entered there,
-//! [`cli`] the command line beside it.
+//! others do on the chain and [`permit2`] through another contract, [`scene`] what is undone there,
+//! [`facilitator`] who may settle in the service's place and [`proxy`] a bad line to the node,
+//! [`client`] the requests and [`sender`] those that are sent again, [`books`] the database behind
+//! them, [`suspense`] what is entered there, [`cli`] the command line beside it.
 
 pub(crate) mod books;
 pub(crate) mod chain;
@@ -16,6 +16,7 @@ pub(crate) mod house;
 pub(crate) mod misbehaving;
 pub(crate) mod onchain;
 pub(crate) mod payment;
+pub(crate) mod permit2;
 pub(crate) mod proxy;
 pub(crate) mod scene;
 pub(crate) mod sender;

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use counterfoil::{
     base::AssetId,
-    payment::{Authorization, TokenDomain},
+    payment::{Authorization, TokenDomain, TransferMethod},
 };
 use serde_json::{Value, json};
 
@@ -29,7 +29,12 @@ impl Payment {
     pub(crate) fn accept(accepted: &Value, wallet: &Wallet) -> Self {
         let text = |name: &str| accepted[name].as_str().unwrap();
         let seconds = accepted["maxTimeoutSeconds"].as_u64().unwrap();
+        let method = match accepted["extra"]["assetTransferMethod"].as_str() {
+            None => TransferMethod::Eip3009,
+            Some(method) => TransferMethod::parse(method).unwrap(),
+        };
         let authorization = Authorization {
+            method,
             from: wallet.address(),
             to: text("payTo").parse().unwrap(),
             value: text("amount").parse().unwrap(),
@@ -83,6 +88,7 @@ impl Payment {
     /// `payload`, with the authorization and its signature.
     pub(crate) fn proof(&self) -> Value {
         let Authorization {
+            method,
             from,
             to,
             value,
@@ -90,6 +96,9 @@ impl Payment {
             valid_before,
             nonce,
         } = &self.authorization;
+        if *method == TransferMethod::Permit2 {
+            return self.permit2_proof();
+        }
         json!({
             "authorization": {
                 "from": from.to_checksum(None),
@@ -98,6 +107,24 @@ impl Payment {
                 "validAfter": valid_after.to_string(),
                 "validBefore": valid_before.to_string(),
                 "nonce": format!("{nonce:#x}"),
+            },
+            "signature": format!("0x{}", hex::encode(&self.signature)),
+        })
+    }
+
+    fn permit2_proof(&self) -> Value {
+        let terms = &self.authorization;
+        json!({
+            "permit2Authorization": {
+                "permitted": { "token": self.accepted["asset"], "amount": terms.value.to_string() },
+                "from": terms.from.to_checksum(None),
+                "spender": "0x402085c248EeA27D92E8b30b2C58ed07f9E20001",
+                "nonce": U256::from_be_bytes(terms.nonce.0).to_string(),
+                "deadline": terms.valid_before.to_string(),
+                "witness": {
+                    "to": terms.to.to_checksum(None),
+                    "validAfter": terms.valid_after.to_string(),
+                },
             },
             "signature": format!("0x{}", hex::encode(&self.signature)),
         })

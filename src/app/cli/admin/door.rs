@@ -56,8 +56,25 @@ impl DoorArgs {
         if status.is_success() {
             return Ok(body);
         }
-        Err(Failed::problem(status.as_u16(), body))
+        let next = body["code"].as_str().and_then(after);
+        let failed = Failed::problem(status.as_u16(), body);
+        Err(match next {
+            Some(next) => failed.next(next),
+            None => failed,
+        })
     }
+}
+
+/// What an operator can do about a refusal.
+fn after(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "PAYMENT_NOT_FOUND" | "NOT_IN_SUSPENSE" => {
+            "see what is in suspense with `counterfoil admin suspense list`"
+        }
+        "REFUND_CAP_REACHED" => "wait, or raise refund_cap_credits of that network",
+        "FLOAT_SHORT" => "send to the float what it lacks, and run the same command again",
+        _ => return None,
+    })
 }
 
 const fn nobody_listens(kind: ErrorKind) -> bool {

@@ -14,9 +14,14 @@ use crate::app::cli::outcome::{Done, Failed, rows};
 pub(super) struct Args {
     #[command(flatten)]
     door: DoorArgs,
-    /// Go on before this action
-    #[arg(long, value_name = "ID")]
+    /// Go on before this action: the number that the log has for it
+    #[arg(long, value_name = "ACTION", value_parser = number)]
     before: Option<i64>,
+}
+
+fn number(text: &str) -> Result<i64, &'static str> {
+    text.parse()
+        .map_err(|_| "is not the number of an action, such as 17")
 }
 
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {

@@ -47,6 +47,7 @@ pub(super) fn network(config: &config::Network) -> Result<Network, Failed> {
         confirmations: config.confirmations,
         pay_to: config.pay_to,
         assets: Vec::new(),
+        wallet_factories: Vec::new(),
         facilitators: vec![FacilitatorSettings::Local],
         relayer_keys: Vec::new(),
         low_settlements: 0,

@@ -112,7 +112,7 @@ impl Report {
                 let network = self.network;
                 let _ = write!(
                     text,
-                    "\n\nTo put into the [[network]] {network} of the configuration:"
+                    "\n\nTo put into the [[network]] {network} of the configuration, before the service is started again:"
                 );
             }
             let name = setting(standing.contract);
