@@ -31,7 +31,7 @@ pub(super) fn check_not_in_use(
                 continue;
             }
         };
-        let used = Account::new(network.clone(), &*key).map(|used| used.address());
+        let used = Account::new(network.clone(), &key).map(|used| used.address());
         if used == Some(account) {
             return Err(in_use(signing));
         }
