@@ -24,7 +24,7 @@ CREATE TABLE postings (
     CONSTRAINT postings_amount_positive CHECK (amount_units > 0),
     CONSTRAINT postings_reason_known CHECK (reason IN (
         'purchase', 'charge', 'direct_call', 'promotion', 'expiry', 'suspense', 'attribution', 'reversal',
-        'recovery', 'refund', 'refund_paid', 'refund_void'
+        'recovery', 'refund', 'refund_paid', 'refund_void', 'refund_undone'
     ))
 );
 CREATE INDEX postings_from_account ON postings (from_account);

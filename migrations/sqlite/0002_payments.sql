@@ -120,6 +120,8 @@ CREATE TABLE refunds (
     transaction_hash BLOB,
     block            INTEGER,
     block_hash       BLOB,
+    -- Its block is deeper than any reorganization that is looked for.
+    final            INTEGER NOT NULL DEFAULT 0,
     -- Why it is void.
     reason           TEXT,
     created_ms       INTEGER NOT NULL,
@@ -135,8 +137,15 @@ CREATE INDEX refunds_of_day ON refunds (chain_id, created_ms) WHERE state <> 'vo
 CREATE TRIGGER refunds_never_go BEFORE DELETE ON refunds BEGIN
     SELECT RAISE(ABORT, 'refunds are never deleted');
 END;
-CREATE TRIGGER refunds_end_once BEFORE UPDATE ON refunds WHEN OLD.state IN ('paid', 'void') BEGIN
+-- Whose blocks are still compared with the chain's.
+CREATE INDEX refunds_not_final ON refunds (chain_id, id) WHERE state = 'paid' AND final = 0;
+CREATE TRIGGER refunds_end_once BEFORE UPDATE ON refunds WHEN OLD.state = 'void' OR OLD.final = 1 BEGIN
     SELECT RAISE(ABORT, 'a refund at its end is never changed');
+END;
+-- A reorganization may undo a paid refund's block: then it is sent again.
+CREATE TRIGGER refunds_pay_once BEFORE UPDATE OF state ON refunds
+WHEN OLD.state = 'paid' AND NEW.state NOT IN ('paid', 'broadcast') BEGIN
+    SELECT RAISE(ABORT, 'a paid refund only goes back to broadcast');
 END;
 CREATE TRIGGER refunds_same_terms BEFORE UPDATE OF
     payment_id, chain_id, token, float, payer, amount, units, grant_id, since_block

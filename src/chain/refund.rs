@@ -7,7 +7,7 @@ use alloy::{
 use serde_json::json;
 
 use super::{
-    ChainError, Network,
+    ChainError, Network, SimulationError,
     bindings::Token,
     facts::{SEARCH_MARGIN_BLOCKS, inclusion},
     node::{Horizon, Log, Node, Receipt},
@@ -17,6 +17,10 @@ use crate::payment::RefundFact;
 
 /// The most gas that a refund may take. A token's own code runs in it, and nobody else's.
 const REFUND_GAS_MAX: u64 = 200_000;
+
+/// What the transfer takes more when the payer's account is empty by then: writing to storage that is
+/// zero (EIP-2200, EIP-2929).
+const EMPTY_ACCOUNT_GAS: u64 = 25_000;
 
 /// A transfer of the float's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,16 @@ impl RefundTransfer {
 }
 
 impl Network {
+    /// Tries a refund against the newest block without sending it. Answers the gas limit to sign it with:
+    /// enough also if the payer empties its account before it is mined.
+    ///
+    /// # Errors
+    /// When the token would refuse it, it would take too much gas, or no node answers.
+    pub async fn simulate_refund(&self, transfer: &RefundTransfer) -> Result<u64, SimulationError> {
+        let gas = self.simulate(transfer.float, &transfer.call()).await?;
+        Ok(gas.saturating_add(EMPTY_ACCOUNT_GAS).min(REFUND_GAS_MAX))
+    }
+
     /// A block below which nothing of what is signed from now on can be.
     ///
     /// # Errors
@@ -73,7 +87,8 @@ impl Network {
     }
 
     /// What became of a refund's account nonce, for which `transactions` were signed: all of them, since
-    /// any may be the one that is mined.
+    /// any may be the one that is mined. Of one that was paid in the block `dropped`, nothing is said
+    /// unless another block stands there: a node that is behind would call everything unused.
     ///
     /// # Errors
     /// When no node answers, or answers contradict each other. Nothing follows from an error.
@@ -83,10 +98,16 @@ impl Network {
         account_nonce: u64,
         transactions: &[B256],
         since_block: u64,
+        dropped: Option<(u64, B256)>,
     ) -> Result<RefundFact, ChainError> {
         let depth = self.inner().confirmations;
         self.on_one_node(|node| async move {
             let horizon = node.horizon(depth).await?;
+            if let Some((number, hash)) = dropped
+                && (horizon.confirmed.number() < number || node.block(number).await?.hash == hash)
+            {
+                return Ok(RefundFact::Unsettled);
+            }
             for transaction in transactions {
                 if let Some(receipt) = node.receipt(*transaction).await? {
                     return judge(&node, &horizon, transfer, &receipt).await;

@@ -32,6 +32,8 @@ pub enum PostingReason {
     Refund,
     /// A refund reached its payer.
     RefundPaid,
+    /// The chain dropped a refund that was paid.
+    RefundUndone,
     /// A refund can never reach its payer: the credits are the wallet's again.
     RefundVoid,
 }
@@ -111,6 +113,7 @@ impl fmt::Display for PostingReason {
             Self::Recovery => "recovery",
             Self::Refund => "refund",
             Self::RefundPaid => "refund_paid",
+            Self::RefundUndone => "refund_undone",
             Self::RefundVoid => "refund_void",
         })
     }

@@ -27,7 +27,8 @@ pub use permit2::{PERMIT2, PERMIT2_PROXY};
 pub use policy::{Disposal, PlainTransfers, TransferPolicy};
 pub use recheck::{Recheck, recheck};
 pub use refund::{
-    RefundFact, RefundState, RefundStep, VoidReason, next_refund_step, refund_amount,
+    RefundFact, RefundRecheck, RefundState, RefundStep, VoidReason, next_refund_step,
+    recheck_refund, refund_amount,
 };
 pub use state::PaymentState;
 pub use step::{Failure, Step, next_step};

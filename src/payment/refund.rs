@@ -80,6 +80,30 @@ pub const fn next_refund_step(fact: RefundFact) -> RefundStep {
     }
 }
 
+/// What becomes of a paid refund whose block is not on the chain any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundRecheck {
+    /// Another block holds it.
+    Moved(Inclusion),
+    /// It is not paid any more.
+    Undone,
+    Wait,
+}
+
+/// Decides from the facts alone.
+#[must_use]
+pub const fn recheck_refund(fact: RefundFact) -> RefundRecheck {
+    match fact {
+        RefundFact::Paid(at) if at.confirmed => RefundRecheck::Moved(at),
+        RefundFact::Unused | RefundFact::Superseded => RefundRecheck::Undone,
+        RefundFact::Failed(at) if at.confirmed => RefundRecheck::Undone,
+        RefundFact::Paid(_)
+        | RefundFact::Failed(_)
+        | RefundFact::Unsettled
+        | RefundFact::Odd { .. } => RefundRecheck::Wait,
+    }
+}
+
 /// What of `value`, which bought `credits`, `rest` is worth in base units: in proportion, rounded down,
 /// so that all refunds of a payment together never exceed it. The whole is the whole.
 #[must_use]
@@ -186,6 +210,23 @@ mod tests {
             ),
         ] {
             assert_eq!(next_refund_step(fact), step, "{fact:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_settled_fact_undoes_a_paid_refund() {
+        let odd = RefundFact::Odd { transaction: HASH };
+        for (fact, step) in [
+            (RefundFact::Unused, RefundRecheck::Undone),
+            (RefundFact::Superseded, RefundRecheck::Undone),
+            (RefundFact::Failed(at(true)), RefundRecheck::Undone),
+            (RefundFact::Failed(at(false)), RefundRecheck::Wait),
+            (RefundFact::Paid(at(true)), RefundRecheck::Moved(at(true))),
+            (RefundFact::Paid(at(false)), RefundRecheck::Wait),
+            (RefundFact::Unsettled, RefundRecheck::Wait),
+            (odd, RefundRecheck::Wait),
+        ] {
+            assert_eq!(recheck_refund(fact), step, "{fact:?}");
         }
     }
 

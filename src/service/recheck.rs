@@ -1,4 +1,4 @@
-//! Looks again at payments that counted, until no reorganization can reach their blocks.
+//! Looks again at payments that counted, and at refunds that were paid, until no reorganization can reach their blocks.
 //!
 //! Each round compares the blocks that payments depend on with the chain's. What has stood since the
 //! last round needs no look: that the newest block of that round still stands says so of all below it.
@@ -56,6 +56,12 @@ impl Service {
             match self.recheck_network(network).await {
                 Err(Unavailable::Chain(error)) => {
                     tracing::warn!(network = %network.id(), %error, "credited payments are not looked at again");
+                }
+                outcome => outcome?,
+            }
+            match self.recheck_refunds(network).await {
+                Err(Unavailable::Chain(error)) => {
+                    tracing::warn!(network = %network.id(), %error, "paid refunds are not looked at again");
                 }
                 outcome => outcome?,
             }

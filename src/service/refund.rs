@@ -12,10 +12,13 @@ use super::{Service, Unavailable, locked, random_id, relay::to_store};
 use crate::{
     base::{Credits, NetworkId, PurchaseId, RefundId},
     chain::{Network, RefundTransfer, Relayer, SimulationError},
-    payment::{Booked, PaymentState, RefundState, RefundStep, VoidReason, next_refund_step},
+    payment::{
+        Booked, PaymentState, RefundRecheck, RefundState, RefundStep, VoidReason, next_refund_step,
+        recheck_refund,
+    },
     store::{
-        EndRefund, HoldRefund, Payment, Purpose, Refund, RefundEnd, RefundRefusal, StoreError,
-        StoreSettlement, StoredSettlement,
+        BlockId, EndRefund, HoldRefund, Payment, Purpose, RecheckRefund, Refund, RefundEnd,
+        RefundFound, RefundRefusal, StoreError, StoreSettlement, StoredSettlement,
     },
 };
 
@@ -171,7 +174,7 @@ impl Service {
             payer: payment.transfer.from,
             amount: rest.amount,
         };
-        let gas_limit = match network.simulate(float, &transfer.call()).await {
+        let gas_limit = match network.simulate_refund(&transfer).await {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
             Err(error) => {
@@ -224,8 +227,9 @@ impl Service {
             let reason = VoidReason::FloatChanged;
             return self.end_refund(refund, RefundEnd::Void(reason)).await;
         };
-        let call = transfer(refund).call();
-        let gas_limit = match network.simulate(refund.float, &call).await {
+        let transfer = transfer(refund);
+        let call = transfer.call();
+        let gas_limit = match network.simulate_refund(&transfer).await {
             Ok(gas_limit) => gas_limit,
             Err(SimulationError::Chain(error)) => return Err(error.into()),
             Err(error) => {
@@ -271,6 +275,7 @@ impl Service {
                 sent.account_nonce,
                 &sent.hashes,
                 refund.since_block,
+                None,
             )
             .await?;
         match next_refund_step(fact) {
@@ -290,6 +295,82 @@ impl Service {
                 Ok(())
             }
         }
+    }
+
+    /// Looks again at the refunds of a network that a reorganization may still undo.
+    pub(super) async fn recheck_refunds(&self, network: &Network) -> Result<(), Unavailable> {
+        let chain_id = network.id().chain_id();
+        let paid = self.store().paid_refunds(chain_id, ROUND_MAX).await?;
+        let blocks: Vec<(&Refund, BlockId)> = paid
+            .iter()
+            .filter_map(|refund| Some((refund, refund.block?)))
+            .collect();
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let heights: Vec<u64> = blocks.iter().map(|(_, (number, _))| *number).collect();
+        let look = network.confirmed_blocks(&heights).await?;
+        let deep = self.reorg_blocks_max(network.id());
+        for ((refund, block), stands) in blocks.into_iter().zip(look.hashes) {
+            let found = match stands {
+                Some(hash) if hash == block.1 => {
+                    let is_final = block.0.saturating_add(deep) < look.confirmed.0;
+                    is_final.then_some(RefundFound::Final)
+                }
+                Some(_) => {
+                    self.refund_after_reorganization(network, refund, block)
+                        .await?
+                }
+                None => None,
+            };
+            if let Some(found) = found {
+                self.note_refund(refund, block, found).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn refund_after_reorganization(
+        &self,
+        network: &Network,
+        refund: &Refund,
+        block: BlockId,
+    ) -> Result<Option<RefundFound>, Unavailable> {
+        let sent = self.store().refund_sent(refund.id).await?;
+        let sent = sent.ok_or(StoreError::Corrupt("relayer_transactions"))?;
+        let transfer = transfer(refund);
+        let fact = network.refund_fact(
+            &transfer,
+            sent.account_nonce,
+            &sent.hashes,
+            refund.since_block,
+            Some(block),
+        );
+        Ok(match recheck_refund(fact.await?) {
+            RefundRecheck::Moved(at) => Some(RefundFound::Moved(at)),
+            RefundRecheck::Undone => Some(RefundFound::Undone),
+            RefundRecheck::Wait => None,
+        })
+    }
+
+    async fn note_refund(
+        &self,
+        refund: &Refund,
+        block: BlockId,
+        found: RefundFound,
+    ) -> Result<(), Unavailable> {
+        let recheck = RecheckRefund {
+            refund: refund.id,
+            from: block.1,
+            found,
+            now: self.now(),
+        };
+        // Committed with its posting. A crash after it leaves a refund that the reconciler sends again.
+        if self.store().recheck_refund(recheck).await? && found != RefundFound::Final {
+            metrics::counter!("refunds_rechecked_total").increment(1);
+            tracing::error!(refund = %refund.id, ?found, "alert: the chain dropped a paid refund's block");
+        }
+        Ok(())
     }
 
     async fn end_refund(&self, refund: &Refund, end: RefundEnd) -> Result<(), Unavailable> {

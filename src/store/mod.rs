@@ -38,7 +38,10 @@ pub use payments::{
     PaymentRefusal, Purpose, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
-pub use refunds::{EndRefund, HoldRefund, Refund, RefundEnd, RefundRefusal, RefundSent, Rest};
+pub use refunds::{
+    EndRefund, HoldRefund, RecheckRefund, Refund, RefundEnd, RefundFound, RefundRefusal,
+    RefundSent, Rest,
+};
 pub use reversals::{BlockId, MovePayment, ReversePayment, Reversed};
 pub use suspense::{AdminAction, InSuspense, MoveRefusal, MoveSuspense, MovedSuspense};
 

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256};
 
-use super::{OpenTransaction, Payment, Store, StoreError, sqlite};
+use super::{BlockId, OpenTransaction, Payment, Store, StoreError, sqlite};
 use crate::{
     base::{AssetId, Credits, PurchaseId, RefundId, Timestamp},
     payment::{Inclusion, RefundState, VoidReason},
@@ -26,6 +26,8 @@ pub struct Refund {
     pub since_block: u64,
     /// The transaction that paid, or, until it is known, the last one that was sent.
     pub transaction: Option<B256>,
+    /// The block that holds it, by number and hash, once it was paid.
+    pub block: Option<BlockId>,
     /// Why it is void.
     pub reason: Option<String>,
     pub created_at: Timestamp,
@@ -82,6 +84,26 @@ pub struct EndRefund {
     pub refund: RefundId,
     pub end: RefundEnd,
     pub now: Timestamp,
+}
+
+/// What another look at a paid refund brought. Conditional on the block that was judged.
+#[derive(Clone, Copy, Debug)]
+pub struct RecheckRefund {
+    pub refund: RefundId,
+    /// The hash of that block.
+    pub from: B256,
+    pub found: RefundFound,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefundFound {
+    /// Its block is deeper than any reorganization that is looked for.
+    Final,
+    /// Another block holds it.
+    Moved(Inclusion),
+    /// The chain dropped it: it is to be sent again.
+    Undone,
 }
 
 /// What was signed for a refund, under one account nonce.
@@ -150,6 +172,22 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<RefundId>, StoreError> {
         sqlite::refunds::open(self.backend.readers(), after, limit).await
+    }
+
+    /// Refunds that were paid in blocks which a reorganization may still undo, in no order.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn paid_refunds(&self, chain_id: u64, limit: u32) -> Result<Vec<Refund>, StoreError> {
+        sqlite::refunds::paid(self.backend.readers(), chain_id, limit).await
+    }
+
+    /// Writes what another look at a paid refund brought. False when it moved on meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn recheck_refund(&self, recheck: RecheckRefund) -> Result<bool, StoreError> {
+        self.queue.submit(recheck).await
     }
 
     /// The transaction of a refund that is not at its end, to be sent again.

@@ -455,6 +455,27 @@ fn a_transfer_that_fails_on_the_chain_gives_the_credits_back() {
 }
 
 #[test]
+fn a_payer_who_empties_its_account_on_the_way_is_paid_all_the_same() {
+    run(async {
+        let place = Place::own().await;
+        let (wallet, id) = place.bought(100).await;
+        place.house.chain_dollars(&wallet, 1).await;
+        place.house.chain.set_automine(false).await.unwrap();
+        place.refund(&id).await.expect(0);
+        // Mined before it, and so the transfer has to write where nothing is.
+        place
+            .house
+            .chain
+            .move_away(&wallet, U256::from(10_000))
+            .await;
+        place.house.chain.mine(1).await.unwrap();
+        place.paid(&id).await;
+        assert_eq!(place.holds(wallet.address()).await, U256::from(1_000_000));
+        assert_eq!(place.balanced().await.units(&wallet), 0);
+    });
+}
+
+#[test]
 fn an_account_nonce_that_something_else_took_gives_the_credits_back() {
     run(async {
         let place = Place::own().await;
@@ -646,5 +667,65 @@ fn a_float_whose_key_changed_before_it_signed_gives_the_credits_back() {
         .await;
         place.paid(&id).await;
         assert_eq!(place.balanced().await.units(&wallet), 0);
+    });
+}
+
+#[test]
+fn a_paid_refund_that_the_chain_drops_is_sent_again() {
+    run(async {
+        let place = Place::own().await;
+        let (wallet, id) = place.bought(100).await;
+        let snapshot = place.house.chain.snapshot().await.unwrap();
+        let first = place.paid(&id).await;
+        until("not closed", async || place.house.open_relayed().await == 0).await;
+        place.house.chain.revert(snapshot).await.unwrap();
+        assert_eq!(place.holds(wallet.address()).await, U256::ZERO);
+        // Another block takes its place.
+        until("not sent again", async || {
+            place.house.chain.mine(1).await.unwrap();
+            place.holds(wallet.address()).await == U256::from(1_000_000)
+        })
+        .await;
+        let second = place.paid(&id).await;
+        assert_eq!(second["refund"], first["refund"]);
+        assert_eq!(second["transaction"], first["transaction"]);
+        assert_eq!(place.sent().await.len(), 1);
+        assert_eq!(place.balanced().await.units(&wallet), 0);
+        let log = place.house.stderr();
+        assert!(log.contains("dropped a paid refund"), "{log}");
+    });
+}
+
+#[test]
+fn a_refunded_purchase_that_the_chain_drops_is_the_houses_loss_until_it_comes_back() {
+    run(async {
+        let place = Place::own().await;
+        let snapshot = place.house.chain.snapshot().await.unwrap();
+        let wallet = Wallet::random();
+        // What the payer has left makes the refund cheaper than it will be once that is gone.
+        place.house.chain_dollars(&wallet, 100).await;
+        let id = place.buy(&wallet, 100).await;
+        place.spend(&wallet, 2).await;
+        place.paid(&id).await;
+        place.house.chain.revert(snapshot).await.unwrap();
+        // Both are dropped. The payer has nothing to pay with any more, so the purchase stays away.
+        until("not taken back", async || {
+            place.house.chain.mine(1).await.unwrap();
+            let books = place.house.books().await;
+            books.accounts.get("loss") == Some(&-1_000_000)
+        })
+        .await;
+        assert_eq!(place.house.books().await.units(&wallet), 0);
+
+        place.house.chain_dollars(&wallet, 100).await;
+        until("it does not come back", async || {
+            place.house.chain.mine(1).await.unwrap();
+            place.house.received().await == U256::from(1_000_000)
+        })
+        .await;
+        place.paid(&id).await;
+        let books = place.balanced().await;
+        assert_eq!(books.accounts["loss"], 0, "{books:#?}");
+        assert_eq!((books.units(&wallet), books.cash()), (0, 100_000));
     });
 }

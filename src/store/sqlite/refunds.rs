@@ -5,8 +5,8 @@ use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool, sqlite::SqliteRo
 
 use super::{
     super::{
-        EndRefund, HoldRefund, OpenTransaction, Payment, Purpose, Refund, RefundEnd, RefundRefusal,
-        RefundSent, Rest, StoreError, writer::Command,
+        EndRefund, HoldRefund, OpenTransaction, Payment, Purpose, RecheckRefund, Refund, RefundEnd,
+        RefundFound, RefundRefusal, RefundSent, Rest, StoreError, writer::Command,
     },
     books, payments, reads, rows,
 };
@@ -74,6 +74,21 @@ pub(in super::super) async fn sent(
     }))
 }
 
+pub(in super::super) async fn paid(
+    pool: &SqlitePool,
+    chain_id: u64,
+    limit: u32,
+) -> Result<Vec<Refund>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT * FROM refunds WHERE chain_id = ? AND state = 'paid' AND final = 0 LIMIT ?",
+    )
+    .bind(rows::signed(chain_id, "chain_id")?)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(read).collect()
+}
+
 fn read(row: &SqliteRow) -> Result<Refund, StoreError> {
     let network = NetworkId::from_chain_id(rows::unsigned(row, "chain_id")?);
     let hash = row.try_get::<Option<&[u8]>, _>("transaction_hash")?;
@@ -92,6 +107,13 @@ fn read(row: &SqliteRow) -> Result<Refund, StoreError> {
         since_block: rows::unsigned(row, "since_block")?,
         transaction: match hash {
             Some(_) => Some(B256::from(rows::bytes::<32>(row, "transaction_hash")?)),
+            None => None,
+        },
+        block: match row.try_get::<Option<i64>, _>("block")? {
+            Some(_) => Some((
+                rows::unsigned(row, "block")?,
+                B256::from(rows::bytes::<32>(row, "block_hash")?),
+            )),
             None => None,
         },
         reason: row.try_get("reason")?,
@@ -371,6 +393,58 @@ impl EndRefund {
             .fetch_one(&mut *transaction)
             .await?;
         add_to_grant(transaction, grant, refund.credits.units()).await
+    }
+}
+
+/// Conditional on the block that was judged, so a second execution changes nothing.
+impl Command for RecheckRefund {
+    type Answer = bool;
+
+    async fn execute(&self, transaction: &mut SqliteConnection) -> Result<bool, StoreError> {
+        let refund = refund(&mut *transaction, self.refund).await?;
+        let refund = refund.ok_or(StoreError::Corrupt("refunds"))?;
+        let stands = refund.state == RefundState::Paid
+            && refund.block.is_some_and(|(_, hash)| hash == self.from);
+        if !stands {
+            return Ok(false);
+        }
+        let query = match self.found {
+            RefundFound::Final => sqlx::query("UPDATE refunds SET final = 1 WHERE id = ?"),
+            RefundFound::Moved(at) => sqlx::query(
+                "UPDATE refunds SET transaction_hash = ?, block = ?, block_hash = ?, updated_ms = ?
+                 WHERE id = ?",
+            )
+            .bind(at.transaction.to_vec())
+            .bind(rows::signed(at.block, "block")?)
+            .bind(at.block_hash.to_vec())
+            .bind(self.now.millis()),
+            RefundFound::Undone => sqlx::query(
+                "UPDATE refunds SET state = 'broadcast', block = NULL, block_hash = NULL,
+                    updated_ms = ?
+                 WHERE id = ?",
+            )
+            .bind(self.now.millis()),
+        };
+        query
+            .bind(self.refund.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        if self.found == RefundFound::Undone {
+            let payment = reads::payment(&mut *transaction, refund.payment).await?;
+            let payment = payment.ok_or(StoreError::Corrupt("payments"))?;
+            let sides = (Account::Cash(refund.asset), Account::Refunds);
+            let reason = PostingReason::RefundUndone;
+            post(
+                transaction,
+                &payment,
+                sides,
+                refund.credits,
+                reason,
+                self.now,
+            )
+            .await?;
+        }
+        Ok(true)
     }
 }
 

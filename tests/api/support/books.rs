@@ -153,7 +153,7 @@ const RULES: [(&str, &str); 14] = [
             FROM postings
             JOIN accounts AS source ON source.id = from_account
             JOIN accounts AS target ON target.id = to_account
-            WHERE reference = payments.id AND reason <> 'refund_paid')",
+            WHERE reference = payments.id AND reason NOT LIKE 'refund%')",
     ),
     (
         "a payment that the chain never dropped is posted once, and what was in suspense twice",
@@ -175,8 +175,9 @@ const RULES: [(&str, &str); 14] = [
         "SELECT payment_id, sum(units) FROM refunds GROUP BY payment_id
          HAVING sum(units) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
                                WHERE reference = payment_id AND reason = 'refund')
-         OR sum(iif(state = 'paid', units, 0)) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
-                               WHERE reference = payment_id AND reason = 'refund_paid')
+         OR sum(iif(state = 'paid', units, 0)) <> (
+             SELECT coalesce(sum(iif(reason = 'refund_paid', 1, -1) * amount_units), 0) FROM postings
+             WHERE reference = payment_id AND reason IN ('refund_paid', 'refund_undone'))
          OR sum(iif(state = 'void', units, 0)) <> (SELECT coalesce(sum(amount_units), 0) FROM postings
                                WHERE reference = payment_id AND reason = 'refund_void')",
     ),
