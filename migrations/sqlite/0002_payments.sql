@@ -168,6 +168,8 @@ CREATE TABLE relayer_transactions (
     cost_gwei     INTEGER NOT NULL,
     -- open: may still be mined; closed: its account nonce was used at a confirmed block.
     status        TEXT    NOT NULL DEFAULT 'open',
+    -- It was mined, and moved nothing.
+    reverted      INTEGER NOT NULL DEFAULT 0,
     created_ms    INTEGER NOT NULL,
     -- When these bytes were signed: later than created_ms once they replaced others.
     signed_ms     INTEGER NOT NULL,

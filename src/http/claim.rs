@@ -43,7 +43,7 @@ pub(super) async fn claim(
     let claimed = house.service.claim(request).await;
     let counts = match &claimed {
         Ok(ClaimAnswer { known, .. }) => *known,
-        Err(BuyError::Unavailable(_)) => false,
+        Err(BuyError::Unavailable(reason)) => reason.is_of_a_wallet(),
         Err(_) => true,
     };
     if !counts {

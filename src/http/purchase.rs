@@ -82,10 +82,12 @@ pub(super) async fn buy(
                 "the payment is being settled; nothing more needs to be sent",
             )),
             Err(error) => {
-                if matches!(
-                    error,
-                    BuyError::Refused { .. } | BuyError::Settled | BuyError::TooOld
-                ) {
+                let counts = match &error {
+                    BuyError::Refused { .. } | BuyError::Settled | BuyError::TooOld => true,
+                    BuyError::Unavailable(reason) => reason.is_of_a_wallet(),
+                    _ => false,
+                };
+                if counts {
                     house.count_failure(client);
                 }
                 phrase(error, version)

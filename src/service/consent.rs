@@ -1,6 +1,6 @@
 //! A sponsor's consent to a claim: each is looked at once, and few of them for one request.
 
-use super::{ClaimRequest, PaymentProblem, Reason, Service};
+use super::{ClaimRequest, PaymentProblem, Reason, Service, Unavailable};
 use crate::{
     auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
     base::{AgentAddress, Credits},
@@ -89,6 +89,6 @@ impl Service {
         let digest = eip191_digest(&message.to_string()).into();
         let (bytes, asker) = (signature.bytes(), arrival.asset.token);
         let takes = network.wallet_takes(message.payer.address(), digest, bytes, asker);
-        Ok(takes.await?)
+        Ok(takes.await.map_err(Unavailable::WalletSilent)?)
     }
 }

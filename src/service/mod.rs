@@ -19,6 +19,7 @@ mod consent;
 mod contract_payer;
 mod direct_call;
 mod facilitate;
+mod payer_risk;
 mod payment_check;
 mod quote;
 mod recheck;

@@ -11,7 +11,7 @@ use crate::{
     base::{AgentAddress, AssetId, Credits, NetworkId, Timestamp},
     chain::{Asset, Network, SimulationError, is_signed_by_key},
     payment::{Authorization, AuthorizationFact, Inclusion, PaymentKey, TransferMethod},
-    store::Payment,
+    store::{PayerRisk, Payment},
     x402::{SCHEME_EXACT, SignedPayment},
 };
 
@@ -48,6 +48,8 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    /// Settlements for the payer failed too often within a day.
+    SettlementsFailed,
     TransactionNotFound,
     TransactionReverted,
     TransactionWithoutPayment,
@@ -115,12 +117,11 @@ impl Recovered<'_> {
 pub(super) enum FirstLook {
     Unused {
         since_block: u64,
+        /// What its settlement rests on, once that was asked.
+        risk: Option<PayerRisk>,
     },
     /// Somebody settled it already, to an address of ours.
-    Paid {
-        since_block: u64,
-        at: Inclusion,
-    },
+    Paid { since_block: u64, at: Inclusion },
 }
 
 impl Service {
@@ -211,7 +212,10 @@ impl Service {
         }
         let since_block = look.since_block;
         match look.fact {
-            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused {
+                since_block,
+                risk: None,
+            }),
             AuthorizationFact::Paid(at) => Ok(FirstLook::Paid { since_block, at }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
@@ -231,7 +235,10 @@ impl Service {
         since_block: u64,
     ) -> Result<FirstLook, PaymentProblem> {
         match self.check_settlement(recovered).await {
-            Ok(()) => Ok(FirstLook::Unused { since_block }),
+            Ok(risk) => Ok(FirstLook::Unused {
+                since_block,
+                risk: Some(risk),
+            }),
             Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
                 FirstLook::Unused { .. } => Err(reason.into()),
                 paid @ FirstLook::Paid { .. } => Ok(paid),
@@ -244,19 +251,17 @@ impl Service {
         }
     }
 
-    async fn check_settlement(&self, recovered: &Recovered<'_>) -> Result<(), PaymentProblem> {
+    async fn check_settlement(
+        &self,
+        recovered: &Recovered<'_>,
+    ) -> Result<PayerRisk, PaymentProblem> {
         let SignedPayment {
             authorization: terms,
             signature,
             ..
         } = &recovered.payment;
         let token = recovered.asset.token;
-        if matches!(recovered.signer, Signer::Wallet { .. }) {
-            self.check_contract_payer(recovered.payer()).await?;
-        }
-        if recovered.network.balance_of(token, terms.from).await? < terms.value {
-            return Err(Reason::InsufficientFunds.into());
-        }
+        let risk = self.payer_risk(recovered).await?;
         if terms.method == TransferMethod::Permit2
             && recovered
                 .network
@@ -275,7 +280,7 @@ impl Service {
             .simulate_settlement(relayer, token, terms, signature)
             .await
         {
-            Ok(_gas) => Ok(()),
+            Ok(_gas) => Ok(risk),
             Err(SimulationError::Chain(error)) => Err(error.into()),
             Err(
                 error @ (SimulationError::Reverted(_)
@@ -371,12 +376,25 @@ impl Reason {
             Self::SponsorSignatureMissing => "sponsor_signature_missing",
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
-            Self::PayerBarred => "payer_barred",
+            Self::PayerBarred | Self::SettlementsFailed => "payer_barred",
             Self::TransactionNotFound => "transaction_not_found",
             Self::TransactionReverted => "transaction_reverted",
             Self::TransactionWithoutPayment => "transaction_without_payment",
             Self::TransactionWorthMismatch => "transaction_worth_mismatch",
             Self::TransactionVanished => "transaction_vanished",
+        }
+    }
+
+    /// The code, and what a payer must know beside it.
+    #[must_use]
+    pub fn told(self) -> String {
+        match self {
+            Self::SettlementsFailed => format!(
+                "{}: three settlements of this payer failed within a day; it may pay again a day \
+                 after them, or send a transfer of its own and claim it",
+                self.as_str()
+            ),
+            _ => self.as_str().to_owned(),
         }
     }
 }

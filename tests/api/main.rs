@@ -29,6 +29,7 @@ mod failures;
 mod http;
 mod limits;
 mod misreports;
+mod payer_gas;
 mod payments;
 mod permit2;
 mod permit2_reorganized;

@@ -10,6 +10,7 @@ pub(super) mod facilitators;
 mod finish;
 mod hold;
 mod housekeeping;
+pub(super) mod payers;
 mod payments;
 pub(super) mod reads;
 pub(super) mod refunds;
