@@ -12,6 +12,8 @@ mod hold;
 mod housekeeping;
 pub(super) mod payers;
 mod payments;
+#[cfg(test)]
+mod plans;
 pub(super) mod reads;
 pub(super) mod refunds;
 pub(super) mod reversals;

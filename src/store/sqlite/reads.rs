@@ -325,17 +325,18 @@ pub(in super::super) async fn is_barred<'e>(
     Ok(row.is_some())
 }
 
+/// Asked in the writer; its terms are those of an index.
+pub(super) const UNSETTLED_CALL: &str = "SELECT 1 FROM payments
+     WHERE payer = ? AND way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed')";
+
 pub(super) async fn has_unsettled_call(
     transaction: &mut SqliteConnection,
     payer: AgentAddress,
 ) -> Result<bool, StoreError> {
-    let row = sqlx::query(
-        "SELECT 1 FROM payments
-         WHERE payer = ? AND way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed')",
-    )
-    .bind(payer.address().as_slice())
-    .fetch_optional(transaction)
-    .await?;
+    let row = sqlx::query(UNSETTLED_CALL)
+        .bind(payer.address().as_slice())
+        .fetch_optional(transaction)
+        .await?;
     Ok(row.is_some())
 }
 
