@@ -380,7 +380,10 @@ async fn an_account_nonce_is_used_up_only_at_its_depth() {
     let hash = world.settle(&world.terms(1)).await;
     for confirmed in [false, false, true] {
         // By our transaction, by any of ours, or by one that nobody here knows.
-        let use_of_it = NonceUse::Used { confirmed };
+        let use_of_it = NonceUse::Used {
+            confirmed,
+            reverted: false,
+        };
         assert_eq!(uses(0, &[hash]).await, use_of_it);
         assert_eq!(uses(0, &[B256::repeat_byte(1), hash]).await, use_of_it);
         assert_eq!(uses(0, &[]).await, use_of_it);

@@ -105,6 +105,7 @@ impl Run {
             wallet: address(wallet),
             label: None,
             since_block: 0,
+            risk: None,
             now: NOW,
         };
         let stored = self.store.insert_payment(payment, None).await.unwrap();

@@ -4,6 +4,8 @@ CREATE TABLE accounts (
     name          TEXT    NOT NULL,
     balance_units INTEGER NOT NULL DEFAULT 0,
     held_units    INTEGER NOT NULL DEFAULT 0,
+    -- SQLite makes a sum that leaves 64 bits a floating-point number, in silence.
+    CONSTRAINT accounts_whole CHECK (typeof(balance_units) = 'integer' AND typeof(held_units) = 'integer'),
     CONSTRAINT accounts_name_unique UNIQUE (name),
     CONSTRAINT accounts_held_not_negative CHECK (held_units >= 0),
     CONSTRAINT accounts_wallet_covers_holds CHECK (name NOT LIKE 'wallet:%' OR balance_units >= held_units)
@@ -53,6 +55,7 @@ CREATE TABLE grants (
     remaining_units INTEGER NOT NULL,
     held_units      INTEGER NOT NULL DEFAULT 0,
     created_ms      INTEGER NOT NULL,
+    CONSTRAINT grants_whole CHECK (typeof(remaining_units) = 'integer' AND typeof(held_units) = 'integer'),
     CONSTRAINT grants_held_within_remaining CHECK (0 <= held_units AND held_units <= remaining_units),
     CONSTRAINT grants_source_known CHECK (source IN ('x402', 'on_chain', 'card', 'promotion', 'refund'))
 );

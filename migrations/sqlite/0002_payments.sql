@@ -70,6 +70,8 @@ WHERE final = 0 AND state IN ('credited', 'confirmed');
 CREATE INDEX payments_final ON payments (chain_id, block) WHERE final = 1;
 CREATE INDEX payments_unpaid_of_payer ON payments (payer) WHERE state NOT IN ('confirmed', 'credited');
 CREATE INDEX payments_by_permit2 ON payments (payer) WHERE transfer_method = 'permit2' AND final = 0;
+CREATE INDEX payments_unsettled_direct ON payments (payer)
+WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed');
 -- One unsettled direct call a payer; what the chain dropped may come on top.
 CREATE UNIQUE INDEX payments_one_direct_call ON payments (payer)
 WHERE way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed') AND reversals = 0;
@@ -170,6 +172,8 @@ CREATE TABLE relayer_transactions (
     cost_gwei     INTEGER NOT NULL,
     -- open: may still be mined; closed: its account nonce was used at a confirmed block.
     status        TEXT    NOT NULL DEFAULT 'open',
+    -- It was mined, and moved nothing.
+    reverted      INTEGER NOT NULL DEFAULT 0,
     created_ms    INTEGER NOT NULL,
     -- When these bytes were signed: later than created_ms once they replaced others.
     signed_ms     INTEGER NOT NULL,

@@ -12,6 +12,7 @@ const ONE: u64 = 100_000_000;
 const MIN: u64 = ONE / 1_000_000;
 const MAX: u64 = 1_000_000 * ONE;
 const UNITS_PER_USD: u64 = 1_000_000;
+const WORTH_UNITS_MAX: i64 = 1 << 53;
 
 /// Dollars for one whole token, exact to eight decimal places: from 0.000001 to 1,000,000.
 ///
@@ -47,11 +48,12 @@ impl UsdRate {
 
     /// The credits that an amount in base units is worth, a part of a unit left out.
     ///
-    /// `None` when it does not fit.
+    /// `None` above 2^53 units (some 9 billion dollars): sums of such would leave the books' range.
     #[must_use]
     pub fn worth(self, amount: U256, decimals: u8) -> Option<Credits> {
         let units = amount.checked_mul(self.dollars())? / tokens(decimals)?;
-        i64::try_from(units).ok().map(Credits::from_units)
+        let units = i64::try_from(units).ok()?;
+        (units <= WORTH_UNITS_MAX).then(|| Credits::from_units(units))
     }
 
     /// So many units of credits are worth as many base units as [`tokens`] says.
@@ -173,13 +175,19 @@ mod tests {
         assert_eq!(dear.base_units(more, 6), Some(U256::from(21)));
         assert_eq!(UsdRate::PAR.worth(U256::from(1), 18), Some(Credits::ZERO));
         assert_eq!(UsdRate::PAR.worth(U256::MAX, 6), None);
+        let largest = Credits::from_units(1 << 53);
+        assert_eq!(
+            UsdRate::PAR.worth(U256::from(1_u64 << 53), 6),
+            Some(largest)
+        );
+        assert_eq!(UsdRate::PAR.worth(U256::from((1_u64 << 53) + 1), 6), None);
         assert_eq!(UsdRate::PAR.base_units(Credits::from_units(-1), 6), None);
     }
 
     proptest! {
         #[test]
         fn a_quote_buys_its_credits_and_no_base_unit_less_would(
-            units in 0..=i64::MAX,
+            units in 0..=WORTH_UNITS_MAX,
             rate in MIN..=MAX,
             decimals in 6..=18_u8,
         ) {
@@ -189,7 +197,7 @@ mod tests {
             if let Some(worth) = rate.worth(quote, decimals) {
                 prop_assert!(worth >= credits, "{quote} buys {worth} of {credits}");
             } else {
-                prop_assert!(units > i64::MAX - 1_000_000_000_000);
+                prop_assert!(units > WORTH_UNITS_MAX - 1_000_000_000_000);
             }
             if let Some(less) = quote.checked_sub(U256::from(1)) {
                 prop_assert!(rate.worth(less, decimals).is_some_and(|worth| worth < credits));
@@ -199,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn at_par_every_quote_is_exact(units in 0..=i64::MAX, decimals in 6..=18_u8) {
+        fn at_par_every_quote_is_exact(units in 0..=WORTH_UNITS_MAX, decimals in 6..=18_u8) {
             let credits = Credits::from_units(units);
             let quote = UsdRate::PAR.base_units(credits, decimals).unwrap();
             prop_assert_eq!(credits.to_base_units(decimals), Some(quote));

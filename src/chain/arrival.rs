@@ -30,7 +30,7 @@ pub struct Recipients {
 pub struct Arrival {
     pub asset: AssetId,
     pub transfer: Transfer,
-    /// Among its own transaction's logs, which no reorganization changes.
+    /// Among its own transaction's logs.
     pub position: u32,
     pub kind: ArrivalKind,
 }
@@ -49,6 +49,8 @@ pub enum ArrivalKind {
     },
     /// Out of a purchase contract, without its event.
     Unexplained,
+    /// Directly before the sender's own `CreditsPurchased`, and no such contract is configured here.
+    UnknownContract,
     Plain,
 }
 
@@ -67,9 +69,10 @@ impl Arrival {
     #[must_use]
     pub fn log_key(&self, transaction: B256) -> PaymentKey {
         PaymentKey::Log {
-            network: self.asset.network,
+            asset: self.asset,
             transaction,
             position: self.position,
+            transfer: self.transfer,
         }
     }
 
@@ -78,7 +81,10 @@ impl Arrival {
     pub const fn nonce(&self) -> Option<B256> {
         match self.kind {
             ArrivalKind::Authorized { nonce } => Some(nonce),
-            ArrivalKind::Event { .. } | ArrivalKind::Unexplained | ArrivalKind::Plain => None,
+            ArrivalKind::Event { .. }
+            | ArrivalKind::Unexplained
+            | ArrivalKind::UnknownContract
+            | ArrivalKind::Plain => None,
         }
     }
 }
@@ -134,18 +140,21 @@ fn kind(
     next: Option<&Log>,
     recipients: &Recipients,
 ) -> ArrivalKind {
+    let event = next.and_then(|next| {
+        let event = decode::<CreditsPurchase::CreditsPurchased>(next)?;
+        let same = next.address == transfer.from
+            && event.token == log.address
+            && event.amount == transfer.value;
+        same.then_some(event)
+    });
     if recipients.purchase_contracts.contains(&transfer.from) {
-        let event = next.and_then(|next| {
-            let event = event(next, recipients)?;
-            let same = next.address == transfer.from
-                && event.token == log.address
-                && event.amount == transfer.value;
-            same.then_some(event)
-        });
         return event.map_or(ArrivalKind::Unexplained, |event| ArrivalKind::Event {
             agent: event.agent,
             payer: event.payer,
         });
+    }
+    if event.is_some() {
+        return ArrivalKind::UnknownContract;
     }
     before
         .and_then(|before| authorization(before, log.address, transfer.from))

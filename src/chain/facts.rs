@@ -35,8 +35,9 @@ pub struct IncludedTransaction {
 pub enum NonceUse {
     /// The chain waits for `next`, which is this nonce or a lower one.
     Unused { next: u64 },
-    /// A block holds a transaction with it; `confirmed` when no reorganization will undo that.
-    Used { confirmed: bool },
+    /// A block holds a transaction with it; `confirmed` when no reorganization will undo that,
+    /// `reverted` when it is one of those that were asked about and moved nothing.
+    Used { confirmed: bool, reverted: bool },
 }
 
 impl Network {
@@ -92,14 +93,20 @@ impl Network {
             for transaction in transactions {
                 if let Some(receipt) = node.receipt(*transaction).await? {
                     let confirmed = inclusion(&node, &horizon, &receipt).await?.confirmed;
-                    return Ok(NonceUse::Used { confirmed });
+                    return Ok(NonceUse::Used {
+                        confirmed,
+                        reverted: !receipt.succeeded(),
+                    });
                 }
             }
             // Used by a transaction that nobody here knows. This needs the state of an older
             // block, so it is asked last.
             let next = node.nonce_after(account, horizon.confirmed.hash).await?;
             let confirmed = account_nonce < next;
-            Ok(NonceUse::Used { confirmed })
+            Ok(NonceUse::Used {
+                confirmed,
+                reverted: false,
+            })
         })
         .await
     }

@@ -23,6 +23,7 @@ mod fees;
 mod network;
 mod node;
 mod permit2;
+mod places;
 mod refund;
 mod relayer;
 mod rpc;

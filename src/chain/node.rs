@@ -165,8 +165,17 @@ impl Node {
     }
 
     pub(super) async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
+        self.receipt_within(transaction, None).await
+    }
+
+    /// The same, with a time of its own.
+    pub(super) async fn receipt_within(
+        &self,
+        transaction: B256,
+        timeout: Option<Duration>,
+    ) -> Result<Option<Receipt>, ChainError> {
         let method = "eth_getTransactionReceipt";
-        self.rpc.call(method, (transaction,)).await
+        self.rpc.call_within(method, (transaction,), timeout).await
     }
 
     /// A view call at the newest block, or pinned to one block by its hash (EIP-1898).

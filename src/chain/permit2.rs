@@ -41,19 +41,20 @@ impl Network {
         if terms.method == TransferMethod::Eip3009 {
             return Ok(Vec::new());
         }
-        let transfer = &terms.transfer();
+        let transfer = terms.transfer();
         let positions = self.on_one_node(|node| async move {
             match node.receipt(at.transaction).await? {
                 Some(receipt) if receipt.block_hash == at.block_hash => {
-                    Ok(verdict::positions(asset.token, transfer, &receipt.logs))
+                    Ok(verdict::positions(asset.token, &transfer, &receipt.logs))
                 }
                 _ => Err(node.inconsistent("a payment's receipt is gone")),
             }
         });
         let key = |position| PaymentKey::Log {
-            network: asset.network,
+            asset,
             transaction: at.transaction,
             position,
+            transfer,
         };
         Ok(positions.await?.into_iter().map(key).collect())
     }

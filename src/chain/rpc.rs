@@ -81,14 +81,30 @@ impl Rpc {
         R: DeserializeOwned,
         P: Serialize + Send + Sync,
     {
+        self.call_within(method, params, None).await
+    }
+
+    /// A call that may take longer, or less long, than others.
+    pub(super) async fn call_within<R, P>(
+        &self,
+        method: &str,
+        params: P,
+        timeout: Option<Duration>,
+    ) -> Result<R, ChainError>
+    where
+        R: DeserializeOwned,
+        P: Serialize + Send + Sync,
+    {
         let request = Request {
             jsonrpc: "2.0",
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             method,
             params,
         };
-        let sent = self.client.post(self.url.clone()).json(&request).send();
-        let response = sent
+        let posted = self.client.post(self.url.clone()).json(&request);
+        let posted = posted.timeout(timeout.unwrap_or(REQUEST_TIMEOUT));
+        let response = posted
+            .send()
             .await
             .map_err(|error| self.unreachable(exchange::in_words(&error).to_owned()))?;
         let status = response.status();

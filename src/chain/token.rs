@@ -181,9 +181,36 @@ fn refused(refusal: &RpcRefusal, gas_max: u64) -> Option<SimulationError> {
 /// How nodes say that a call needs more gas than it was given.
 const OUT_OF_GAS: [&str; 3] = ["out of gas", "outofgas", "gas required exceeds"];
 
+/// How nodes say that the code itself broke off: geth and those that speak as it, then revm's and
+/// Nethermind's names.
+const BROKEN_OFF: [&str; 21] = [
+    "invalid opcode",
+    "invalid jump",
+    "stack underflow",
+    "stack overflow",
+    "stack limit reached",
+    "write protection",
+    "return data out of bounds",
+    "gas uint64 overflow",
+    "max call depth exceeded",
+    "invalid code",
+    "vm execution error",
+    "evm error",
+    "opcodenotfound",
+    "invalidfeopcode",
+    "invalidjump",
+    "stackunderflow",
+    "stackoverflow",
+    "outofoffset",
+    "staticcall",
+    "badinstruction",
+    "accessviolation",
+];
+
 /// Whether a call failed by itself, and not for the node's sake.
 pub(super) fn is_revert(refusal: &RpcRefusal) -> bool {
-    refused(refusal, 0).is_some()
+    let message = refusal.message.to_ascii_lowercase();
+    refused(refusal, 0).is_some() || BROKEN_OFF.iter().any(|phrase| message.contains(phrase))
 }
 
 /// The token's own words, if the refusal is a revert. Nodes mark it by code 3, or by text alone.
@@ -232,6 +259,36 @@ mod tests {
             (refusal(-32005, "rate limit exceeded", None), None),
         ] {
             assert_eq!(revert_reason(&refusal).as_deref(), reason);
+        }
+    }
+
+    #[test]
+    fn code_that_breaks_off_is_no_fault_of_the_nodes() {
+        for (code, message, by_itself) in [
+            (3, "execution reverted", true),
+            (-32000, "invalid opcode: INVALID", true),
+            (-32000, "invalid opcode: opcode 0x21 not defined", true),
+            (-32000, "invalid jump destination", true),
+            (-32000, "stack underflow (0 <=> 1)", true),
+            (-32000, "stack limit reached 1024 (1023)", true),
+            (-32000, "out of gas", true),
+            (-32000, "write protection", true),
+            (-32000, "return data out of bounds", true),
+            (-32003, "EVM error: InvalidFEOpcode", true),
+            (-32003, "EVM error StackUnderflow", true),
+            (-32015, "VM execution error: BadInstruction", true),
+            (-32000, "execution timeout", false),
+            (-32005, "rate limit exceeded", false),
+            (-32000, "missing trie node", false),
+            (-32603, "internal error", false),
+        ] {
+            let refusal = RpcRefusal {
+                node: "node:1".into(),
+                code,
+                message: message.into(),
+                data: None,
+            };
+            assert_eq!(is_revert(&refusal), by_itself, "{message}");
         }
     }
 

@@ -1,22 +1,17 @@
 //! Reads what arrives, block range by block range, and what one transaction brought.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use alloy::{
-    primitives::{Address, B256, U64},
-    sol_types::SolEvent,
-};
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Value, json};
+use alloy::primitives::{Address, B256};
+use serde::de::IgnoredAny;
 use tokio::task::JoinSet;
 
 use super::{
     Arrivals, ChainError, Network, Recipients,
     arrival::judge,
-    bindings::{CreditsPurchase, Token},
     facts::inclusion,
     node::{Block, Horizon, Node, Receipt},
-    search::{asked_too_much, narrower},
+    places::LogPlace,
 };
 use crate::{
     base::{NetworkId, Timestamp},
@@ -28,6 +23,9 @@ const TRANSACTIONS_MAX: usize = 256;
 
 /// Receipts that are asked for at one time.
 const RECEIPTS_AT_ONCE: usize = 8;
+
+/// How long a receipt may take that did not come in the time of other answers; it is asked for alone.
+const LARGE_RECEIPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A block that was read, by its place and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +44,9 @@ pub struct Receiving {
 /// From where to read on.
 #[derive(Clone, Debug)]
 pub struct Position {
+    /// Nothing before it is ever read.
     pub first: u64,
-    /// The next block that was never read; blocks from `first` to it are read once more.
+    /// The next block that was never read; some before it are read once more.
     pub next: u64,
     /// How many blocks to ask for at once.
     pub span: u64,
@@ -81,6 +80,8 @@ pub struct BlockRange {
     pub time: Timestamp,
     /// Without those that were left out because they are known.
     pub transactions: Vec<Receiving>,
+    /// Why not all of the transactions are here: the range is to be read again.
+    pub unread: Option<ChainError>,
     /// How many blocks the node gave at once.
     pub span: u64,
 }
@@ -97,14 +98,6 @@ pub enum TransactionLook {
         succeeded: bool,
         receiving: Receiving,
     },
-}
-
-/// Where a log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LogPlace {
-    transaction_hash: B256,
-    block_hash: B256,
 }
 
 impl Network {
@@ -242,10 +235,10 @@ impl Network {
 
 /// What is looked for.
 #[derive(Clone)]
-struct Scope {
+pub(super) struct Scope {
     network: NetworkId,
-    tokens: Arc<[Address]>,
-    recipients: Arc<Recipients>,
+    pub(super) tokens: Arc<[Address]>,
+    pub(super) recipients: Arc<Recipients>,
 }
 
 impl Scope {
@@ -254,29 +247,6 @@ impl Scope {
             return Arrivals::default();
         }
         judge(self.network, &self.tokens, &self.recipients, &receipt.logs)
-    }
-
-    /// Filters of `eth_getLogs` for transfers to recipients, and for events that no such transfer may
-    /// come with.
-    fn filters(&self) -> Vec<Value> {
-        let to: Vec<B256> = self
-            .recipients
-            .pay_tos
-            .iter()
-            .map(Address::into_word)
-            .collect();
-        let transfers = json!({
-            "address": *self.tokens,
-            "topics": [Token::Transfer::SIGNATURE_HASH, null, to],
-        });
-        let contracts = &self.recipients.purchase_contracts;
-        let events = json!({
-            "address": contracts,
-            "topics": [CreditsPurchase::CreditsPurchased::SIGNATURE_HASH],
-        });
-        let mut filters = vec![transfers];
-        filters.extend((!contracts.is_empty()).then_some(events));
-        filters
     }
 }
 
@@ -313,10 +283,10 @@ async fn standing(
 
 /// One node's view of a range.
 #[derive(Clone)]
-struct Reader {
-    node: Arc<Node>,
-    horizon: Horizon,
-    scope: Scope,
+pub(super) struct Reader {
+    pub(super) node: Arc<Node>,
+    pub(super) horizon: Horizon,
+    pub(super) scope: Scope,
 }
 
 impl Reader {
@@ -327,6 +297,7 @@ impl Reader {
     ) -> Result<BlockRange, ChainError> {
         let confirmed = self.horizon.confirmed;
         let mut span = position.span.max(1);
+        let first = self.overlap_from(position).await?;
         let (end, places) = loop {
             let last = position.next.saturating_add(span - 1);
             // Before the logs: if another block takes this one's place meanwhile, the next look sees
@@ -338,7 +309,7 @@ impl Reader {
             };
             let asked = span;
             match self
-                .new_places(position, end.number(), &mut span, is_known)
+                .new_places(first, end.number(), &mut span, is_known)
                 .await?
             {
                 Some(places) if places.len() <= TRANSACTIONS_MAX || span == 1 => {
@@ -349,75 +320,70 @@ impl Reader {
                 None => debug_assert!(span < asked, "it asks for less and less"),
             }
         };
+        let (transactions, mut unread) = self.transactions(places).await;
+        if transactions.is_empty()
+            && let Some(error) = unread.take()
+        {
+            return Err(error);
+        }
         Ok(BlockRange {
             last: mark(&end),
             confirmed: confirmed.number(),
             time: confirmed.time(),
-            transactions: self.transactions(places).await?,
+            transactions,
+            unread,
             span,
         })
     }
 
-    /// Where something arrived from `position.first` to `last`; `None` when the node refuses so many
-    /// blocks, and `span` is less then.
-    async fn new_places(
-        &self,
-        position: &Position,
-        last: u64,
-        span: &mut u64,
-        is_known: &(dyn Fn(B256, B256) -> bool + Send + Sync),
-    ) -> Result<Option<Vec<LogPlace>>, ChainError> {
-        let mut places = Vec::new();
-        let mut seen = HashSet::new();
-        let mut first = position.first.min(position.next);
-        while first <= last {
-            let until = first.saturating_add(*span - 1).min(last);
-            for mut filter in self.scope.filters() {
-                filter["fromBlock"] = json!(U64::from(first));
-                filter["toBlock"] = json!(U64::from(until));
-                let logs: Vec<LogPlace> = match self.node.rpc.call("eth_getLogs", (filter,)).await {
-                    Ok(logs) => logs,
-                    Err(ChainError::Rpc(refusal)) if asked_too_much(&refusal) => {
-                        let less = narrower(until - first + 1);
-                        *span = less.ok_or(ChainError::Rpc(refusal))?.min(*span);
-                        return Ok(None);
-                    }
-                    Err(error) => return Err(error),
-                };
-                let is_new = |it: &LogPlace| !is_known(it.transaction_hash, it.block_hash);
-                let logs = logs.into_iter().filter(is_new);
-                places.extend(logs.filter(|place| seen.insert(*place)));
-            }
-            first = until + 1;
-        }
-        Ok(Some(places))
-    }
-
-    /// Each transaction's receipt, once, judged; those that are not confirmed left out.
-    async fn transactions(&self, places: Vec<LogPlace>) -> Result<Vec<Receiving>, ChainError> {
+    /// Each transaction's receipt, once, judged; those that are not confirmed left out. With them, why
+    /// the rest could not be read.
+    async fn transactions(&self, places: Vec<LogPlace>) -> (Vec<Receiving>, Option<ChainError>) {
         let mut found = Vec::with_capacity(places.len());
         for some in places.chunks(RECEIPTS_AT_ONCE) {
             let mut looks = JoinSet::new();
             for (order, place) in some.iter().enumerate() {
                 let (reader, hash) = (self.clone(), place.transaction_hash);
-                looks.spawn(async move { (order, reader.receiving(hash).await) });
+                looks.spawn(async move { (order, hash, reader.receiving(hash, None).await) });
             }
             let mut looks = looks.join_all().await;
-            looks.sort_by_key(|(order, _)| *order);
-            for (_, receiving) in looks {
-                let receiving = receiving?;
-                if receiving.at.confirmed {
-                    found.push(receiving);
+            looks.sort_by_key(|(order, ..)| *order);
+            let (mut failed, mut failure) = (Vec::new(), None);
+            for (_, hash, look) in looks {
+                match look {
+                    Ok(receiving) => found.push(receiving),
+                    // It may be as large as a block allows.
+                    Err(ChainError::Unreachable { .. }) => failed.push(hash),
+                    Err(error) => failure = Some(error),
                 }
             }
+            for hash in failed {
+                match self.receiving(hash, Some(LARGE_RECEIPT_TIMEOUT)).await {
+                    Ok(receiving) => found.push(receiving),
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
+            }
+            if failure.is_some() {
+                found.retain(|receiving| receiving.at.confirmed);
+                return (found, failure);
+            }
         }
-        Ok(found)
+        found.retain(|receiving| receiving.at.confirmed);
+        (found, None)
     }
 
-    async fn receiving(&self, transaction: B256) -> Result<Receiving, ChainError> {
+    async fn receiving(
+        &self,
+        transaction: B256,
+        timeout: Option<Duration>,
+    ) -> Result<Receiving, ChainError> {
         let node = &self.node;
         let missing = || node.inconsistent("a transaction that has logs has no receipt");
-        let receipt = node.receipt(transaction).await?.ok_or_else(missing)?;
+        let receipt = node.receipt_within(transaction, timeout).await?;
+        let receipt = receipt.ok_or_else(missing)?;
         Ok(Receiving {
             at: inclusion(node, &self.horizon, &receipt).await?,
             found: self.scope.judge(&receipt),

@@ -29,8 +29,8 @@ impl FromStr for TransactionHash {
     }
 }
 
-/// Each claim costs questions to the chain, so that only the first of a transfer is free of charge to
-/// the client's budget.
+/// Each claim costs questions to the chain, so that it is charged to the client's budget before they
+/// are asked. The first of a transfer is given back.
 pub(super) async fn claim(
     house: &House,
     client: IpAddr,
@@ -39,14 +39,15 @@ pub(super) async fn claim(
 ) -> Result<Response, Problem> {
     let _place = house.payment_place()?;
     house.check_failures(client)?;
+    house.count_failure(client);
     let claimed = house.service.claim(request).await;
     let counts = match &claimed {
         Ok(ClaimAnswer { known, .. }) => *known,
-        Err(BuyError::Unavailable(_)) => false,
+        Err(BuyError::Unavailable(reason)) => reason.is_of_a_wallet(),
         Err(_) => true,
     };
-    if counts {
-        house.count_failure(client);
+    if !counts {
+        house.forgive_failure(client);
     }
     match claimed {
         Ok(ClaimAnswer { answer, .. }) => Ok(match answer {

@@ -44,10 +44,12 @@ pub(super) async fn call(
             output_kept,
         }) => Ok(settling(house, &payment, output_kept)),
         Err(error) => {
-            if matches!(
-                error,
-                DirectError::Refused { .. } | DirectError::SettledElsewhere
-            ) {
+            let counts = match &error {
+                DirectError::Refused { .. } | DirectError::SettledElsewhere => true,
+                DirectError::Unavailable(reason) => reason.is_of_a_wallet(),
+                _ => false,
+            };
+            if counts {
                 house.count_failure(client);
             }
             phrase(house, base, version, error)

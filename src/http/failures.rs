@@ -57,6 +57,13 @@ impl FailureBudget {
         }
         window.failures = window.failures.saturating_add(1);
     }
+
+    pub(super) fn forgive(&self, peer: IpAddr) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = peers.get_mut(&network_of(peer)) {
+            window.failures = window.failures.saturating_sub(1);
+        }
+    }
 }
 
 impl House {
@@ -76,6 +83,11 @@ impl House {
     /// several questions to the chain, whatever is wrong with it.
     pub(super) fn count_failure(&self, client: IpAddr) {
         self.failures.record(client, Instant::now());
+    }
+
+    /// Takes back what was counted before the work, which then turned out to be none.
+    pub(super) fn forgive_failure(&self, client: IpAddr) {
+        self.failures.forgive(client);
     }
 }
 
@@ -97,6 +109,17 @@ mod tests {
         assert_eq!(budget.wait(peer, later), None, "the window is over");
         budget.record(peer, later);
         assert_eq!(budget.wait(peer, later), None, "a new window begins");
+    }
+
+    #[test]
+    fn what_is_forgiven_does_not_count() {
+        let budget = FailureBudget::new(NonZeroU32::MIN);
+        let (peer, now) = ("10.0.0.1".parse().unwrap(), Instant::now());
+        budget.forgive(peer);
+        budget.record(peer, now);
+        assert!(budget.wait(peer, now).is_some());
+        budget.forgive(peer);
+        assert_eq!(budget.wait(peer, now), None);
     }
 
     #[test]

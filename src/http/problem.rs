@@ -85,13 +85,18 @@ impl Problem {
             Unavailable::RepliesFull => {
                 "the store of replies is full; nothing was charged, try again later"
             }
-            Unavailable::Chain(_) => "the chain cannot be reached at the moment; try again later",
+            Unavailable::Chain(_) | Unavailable::WalletSilent(_) => {
+                "the chain cannot be reached at the moment; try again later"
+            }
             Unavailable::UnexplainedAuthorization => {
                 "the authorization was used on the chain, and it cannot be told yet for what; \
                  send the same request again before you sign a new one"
             }
             Unavailable::ShortOfGas { .. } => {
                 "payments cannot be settled at the moment; send the same request again later"
+            }
+            Unavailable::ClaimsBusy => {
+                "too many transactions are looked at; send the same request again"
             }
             Unavailable::WalletChecksBusy => {
                 "too many contract wallets pay at once; send the same request again"

@@ -82,7 +82,12 @@ pub(super) async fn buy(
                 "the payment is being settled; nothing more needs to be sent",
             )),
             Err(error) => {
-                if matches!(error, BuyError::Refused { .. } | BuyError::Settled) {
+                let counts = match &error {
+                    BuyError::Refused { .. } | BuyError::Settled | BuyError::TooOld => true,
+                    BuyError::Unavailable(reason) => reason.is_of_a_wallet(),
+                    _ => false,
+                };
+                if counts {
                     house.count_failure(client);
                 }
                 phrase(error, version)
@@ -184,6 +189,11 @@ pub(super) fn phrase(error: BuyError, version: X402Version) -> Result<Response, 
             "EXTERNAL_SIGNATURE_REQUEST_REPLAY",
             "the authorization is settled on the chain already: it is credited to its payer, or to \
              the wallet and for the credits that its sponsor signed; send it once more that way",
+        )),
+        BuyError::TooOld => Err(conflict(
+            "PAYMENT_TOO_OLD",
+            "the transfer is in a block before the first whose transfers are credited here; do not pay \
+             again, but ask the operator",
         )),
         BuyError::Claimed { id, state } => Err(conflict(
             "EXTERNAL_SIGNATURE_REQUEST_REPLAY",

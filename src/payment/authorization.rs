@@ -38,7 +38,7 @@ pub struct Authorization {
 }
 
 /// What moves: a token's `Transfer(from, to, value)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transfer {
     pub from: Address,
     pub to: Address,

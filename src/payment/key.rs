@@ -4,6 +4,7 @@ use std::fmt;
 
 use alloy::primitives::{Address, B256};
 
+use super::Transfer;
 use crate::base::{AssetId, NetworkId};
 
 /// What makes a payment this payment, over every way in.
@@ -22,12 +23,14 @@ pub enum PaymentKey {
         owner: Address,
         nonce: B256,
     },
-    /// Any other transfer: its position among its own transaction's logs, which no reorganization
-    /// of the block changes.
+    /// Any other transfer: its position among its own transaction's logs, and what it moved. The same
+    /// transaction may move something else at that place once a reorganization gives it another block:
+    /// that is another transfer.
     Log {
-        network: NetworkId,
+        asset: AssetId,
         transaction: B256,
         position: u32,
+        transfer: Transfer,
     },
 }
 
@@ -45,11 +48,15 @@ impl fmt::Display for PaymentKey {
                 write!(formatter, "permit2:{network}:{owner:#x}:{nonce:#x}")
             }
             Self::Log {
-                network,
+                asset,
                 transaction,
                 position,
+                transfer: Transfer { from, to, value },
             } => {
-                write!(formatter, "log:{network}:{transaction:#x}:{position}")
+                write!(
+                    formatter,
+                    "log:{asset}:{transaction:#x}:{position}:{from:#x}:{to:#x}:{value}"
+                )
             }
         }
     }

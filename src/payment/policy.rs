@@ -46,10 +46,15 @@ impl TransferPolicy {
             PlainTransfers::Claim => Disposal::Leave,
             PlainTransfers::Suspense => Disposal::Suspend,
             PlainTransfers::Credit if worth < self.min => Disposal::Suspend,
-            PlainTransfers::Credit if self.omnibus_senders.contains(&from) => Disposal::Suspend,
-            PlainTransfers::Credit if is_reserved(from) => Disposal::Suspend,
+            PlainTransfers::Credit if self.is_nobody(from) => Disposal::Suspend,
             PlainTransfers::Credit => Disposal::Credit,
         }
+    }
+
+    /// Whether nobody who could sign for credits has this address: it sends for many, or by no key.
+    #[must_use]
+    pub fn is_nobody(&self, from: Address) -> bool {
+        self.omnibus_senders.contains(&from) || is_reserved(from)
     }
 }
 

@@ -56,7 +56,11 @@ impl Service {
             tracing::error!(transaction = %at.transaction, ?arrival, "more arrived than can be booked");
             return Ok(());
         };
-        let is_token = network.assets().iter().any(|asset| asset.token == from);
+        if !credits.is_positive() {
+            // Anyone can send any number of these: they are counted, and leave nothing behind.
+            metrics::counter!("watcher_transfers_below_a_unit_total").increment(1);
+            return self.receive_known(at, arrival).await;
+        }
         let policy = &self.settings().transfer_policy;
         let (way, wallet, unattributed) = match arrival.kind {
             ArrivalKind::Event { agent, .. } => (PaymentWay::Event, agent, false),
@@ -64,10 +68,14 @@ impl Service {
                 tracing::warn!(transaction = %at.transaction, contract = %from, "a purchase contract moved tokens without selling credits");
                 (PaymentWay::Transfer, from, true)
             }
-            ArrivalKind::Plain | ArrivalKind::Authorized { .. } => {
+            ArrivalKind::Plain | ArrivalKind::UnknownContract | ArrivalKind::Authorized { .. } => {
                 match policy.dispose(from, credits) {
                     Disposal::Leave => return self.receive_known(at, arrival).await,
-                    Disposal::Credit => (PaymentWay::Transfer, from, is_token),
+                    Disposal::Credit => (
+                        PaymentWay::Transfer,
+                        from,
+                        self.is_nobodys(network, arrival),
+                    ),
                     Disposal::Suspend => (PaymentWay::Transfer, from, true),
                 }
             }
@@ -85,6 +93,15 @@ impl Service {
             (_, BookedArrival::Known(known)) => self.credit_known(&known, at).await?,
         }
         Ok(())
+    }
+
+    /// Whether a transfer's sender is no wallet that anyone could spend from.
+    pub(super) fn is_nobodys(&self, network: &Network, arrival: &Arrival) -> bool {
+        let from = arrival.transfer.from;
+        let mut assets = network.assets().iter();
+        arrival.kind == ArrivalKind::UnknownContract
+            || assets.any(|asset| asset.token == from)
+            || self.settings().transfer_policy.is_nobody(from)
     }
 
     /// A transfer that is left for a claim, unless it belongs to a payment already.
@@ -271,9 +288,11 @@ impl Service {
             return Ok(None);
         };
         let recipients = self.recipients(network.id());
+        let place = self.0.receipts.acquire().await;
         let look = network
             .look_at_transaction(transaction, &recipients)
             .await?;
+        drop(place);
         let TransactionLook::Included { receiving, .. } = look else {
             return Ok(None);
         };

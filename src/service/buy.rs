@@ -13,7 +13,7 @@ use crate::{
     auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
     payment::{Booked, Inclusion, PaymentState, PaymentWay},
-    store::{NewPayment, Payment, PaymentRefusal},
+    store::{NewPayment, PayerRisk, Payment, PaymentRefusal},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
 
@@ -69,6 +69,9 @@ pub enum BuyError {
     /// The authorization was settled on the chain already, and cannot be credited as asked.
     #[error("the authorization is settled already")]
     Settled,
+    /// The transfer is in a block before any whose transfers are taken here.
+    #[error("the transfer is older than what is taken here")]
+    TooOld,
     /// The claimed transfer is counted for another wallet.
     #[error("the transfer belongs to {id}")]
     Claimed { id: PurchaseId, state: PaymentState },
@@ -110,15 +113,16 @@ impl Service {
             }
             Ok(Taken::Known(payment)) => self.repeat(*payment, &request).await,
             Err(PaymentProblem::Settled) => Err(BuyError::Settled),
+            Err(PaymentProblem::TooOld) => Err(BuyError::TooOld),
             Err(PaymentProblem::Unavailable(unavailable)) => {
                 Err(BuyError::Unavailable(unavailable))
             }
             Err(PaymentProblem::Refused(reason)) => {
                 // Whoever paid other terms than this body gets is told the amount before the rest.
                 self.check_quote(&request)?;
+                let quote = self.quote_for(&request, &reason.told());
                 let reason = reason.as_str().to_owned();
                 let response = SettleResponse::refused(network, Some(payer), &reason);
-                let quote = self.quote_for(&request, &reason);
                 Err(BuyError::Refused {
                     reason,
                     response: Box::new(response),
@@ -155,7 +159,7 @@ impl Service {
             return Ok(Taken::Known(Box::new(known)));
         }
         let mut look = self.first_look(&recovered).await?;
-        if let FirstLook::Unused { since_block } = look {
+        if let FirstLook::Unused { since_block, .. } = look {
             look = match self.check_purchase(request, &recovered, since_block).await {
                 Ok(look) => look,
                 Err(problem) => {
@@ -170,10 +174,13 @@ impl Service {
         match look {
             FirstLook::Paid { since_block, at } => match self.counted(&recovered, at).await? {
                 Some(known) => Ok(known),
+                None if at.block < self.first_taken_block(recovered.network).await? => {
+                    Err(PaymentProblem::TooOld)
+                }
                 None => self.insert_arrived(request, recovered, since_block).await,
             },
-            FirstLook::Unused { since_block } => {
-                self.insert_purchase(request, recovered, request.credits, since_block)
+            FirstLook::Unused { since_block, risk } => {
+                self.insert_purchase(request, recovered, request.credits, since_block, risk)
                     .await
             }
         }
@@ -230,7 +237,7 @@ impl Service {
                     let (network, asker) = (recovered.network, recovered.asset.token);
                     let takes =
                         network.wallet_takes(payer.address(), digest, signature.bytes(), asker);
-                    takes.await?
+                    takes.await.map_err(Unavailable::WalletSilent)?
                 }
             };
         if signed {
@@ -259,7 +266,7 @@ impl Service {
             return Err(PaymentProblem::Settled);
         }
         let taken = self
-            .insert_purchase(request, recovered, credits, since_block)
+            .insert_purchase(request, recovered, credits, since_block, None)
             .await;
         match taken {
             Ok(Taken::New(id)) => Ok(Taken::Arrived(id)),
@@ -313,6 +320,7 @@ impl Service {
         recovered: Recovered<'_>,
         credits: Credits,
         since_block: u64,
+        risk: Option<PayerRisk>,
     ) -> Result<Taken, PaymentProblem> {
         let id = PurchaseId::from_random(random_id()?);
         let asset = recovered.asset_id();
@@ -326,14 +334,14 @@ impl Service {
             wallet: request.wallet,
             label: request.label.clone(),
             since_block,
+            risk,
             now: self.now(),
         };
         match self.store().insert_payment(intent, None).await? {
             // Stored. A crash from here on is found by the next start among the open payments.
             Ok(()) => Ok(Taken::New(id)),
             Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(known)),
-            Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
-            Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
+            Err(PaymentRefusal::Payer(refusal)) => Err(Reason::from(refusal).into()),
             Err(PaymentRefusal::RepliesFull) => Err(Unavailable::RepliesFull.into()),
         }
     }

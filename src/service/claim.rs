@@ -4,14 +4,15 @@
 //! the transfer's sender, or whom the sender named in a sponsor message, and it tells no balance.
 
 use alloy::primitives::B256;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::{
     BuyAnswer, BuyError, BuyRequest, PaymentProblem, QuoteError, Reason, Service, Unavailable,
     arrivals::{Claimant, worth},
+    consent::Consents,
 };
 use crate::{
-    auth::{SponsorMessage, SponsorReference, WalletSignature, eip191_digest},
+    auth::WalletSignature,
     base::{AgentAddress, Credits, NetworkId, PurchaseId},
     chain::{Arrival, ArrivalKind, Network, Receiving, TransactionLook},
     payment::{Booked, Inclusion, PaymentState, PaymentWay},
@@ -19,8 +20,16 @@ use crate::{
     x402::SettleResponse,
 };
 
-/// How often nodes are asked for a transaction that they do not have yet.
+/// How often nodes are asked for a transaction that is in no block yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often nodes are asked for a transaction that none of them has heard of.
+const UNKNOWN_LOOKS: u32 = 2;
+
+/// Receipts that are read at one time because somebody named their transactions.
+pub(super) const RECEIPTS_AT_ONCE: usize = 6;
+/// How long a claim waits for its place among them.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A claim as the request says it.
 #[derive(Clone, Debug)]
@@ -52,6 +61,8 @@ struct Candidate<'a> {
     way: PaymentWay,
     /// Somebody else sent it, and consented to one payment of so many credits.
     sponsored: bool,
+    /// Nobody can be told to have sent it: an operator gives it to its owner, whoever claims it.
+    unattributed: bool,
 }
 
 /// A transaction and where it was found.
@@ -88,17 +99,19 @@ impl Service {
         Err(self.refuse_claim(request, network, reason))
     }
 
-    /// Looks for the transaction for as long as the operator lets a request wait. Empty when no node
-    /// of any network that was asked has heard of it.
+    /// Looks for the transaction; while a node holds it and no block does, for as long as the operator
+    /// lets a request wait. Empty when no node of any network that was asked has heard of it.
     async fn await_transaction(&self, request: &ClaimRequest) -> Result<Vec<Found<'_>>, BuyError> {
         let deadline = Instant::now() + self.settings().settle_wait;
+        let mut unknown = 0;
         loop {
             let (found, waiting) = self.look_for(request).await;
             if !found.is_empty() {
                 return Ok(found);
             }
+            unknown += u32::from(!matches!(waiting, Some(BuyError::Pending)));
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || unknown >= UNKNOWN_LOOKS {
                 return waiting.map_or(Ok(found), Err);
             }
             sleep(LOOK_EVERY.min(left)).await;
@@ -112,9 +125,7 @@ impl Service {
             if request.network.is_some_and(|only| only != network.id()) {
                 continue;
             }
-            let recipients = self.recipients(network.id());
-            let look = network.look_at_transaction(request.transaction, &recipients);
-            match look.await {
+            match self.look_at_claimed(network, request.transaction).await {
                 Ok(TransactionLook::Included {
                     succeeded,
                     receiving,
@@ -126,12 +137,24 @@ impl Service {
                 Ok(TransactionLook::Pending) => waiting = Some(BuyError::Pending),
                 Ok(TransactionLook::Unknown) => {}
                 Err(error) => {
-                    let unavailable = || BuyError::Unavailable(error.into());
-                    waiting = waiting.or_else(|| Some(unavailable()));
+                    waiting = waiting.or(Some(BuyError::Unavailable(error)));
                 }
             }
         }
         (found, waiting)
+    }
+
+    async fn look_at_claimed(
+        &self,
+        network: &Network,
+        transaction: B256,
+    ) -> Result<TransactionLook, Unavailable> {
+        let place = timeout(PATIENCE, self.0.receipts.acquire()).await;
+        let _place = place.map_err(|_| Unavailable::ClaimsBusy)?;
+        let recipients = self.recipients(network.id());
+        Ok(network
+            .look_at_transaction(transaction, &recipients)
+            .await?)
     }
 
     /// Claims what the transaction brought on one network.
@@ -146,8 +169,9 @@ impl Service {
             Err(PaymentProblem::Refused(reason)) => return Ok(Err(reason)),
             Err(PaymentProblem::Unavailable(reason)) => return Err(BuyError::Unavailable(reason)),
             Err(PaymentProblem::Settled) => return Err(BuyError::Settled),
+            Err(PaymentProblem::TooOld) => return Err(BuyError::TooOld),
         };
-        let taken = self.take_first(request, at, &candidates).await;
+        let taken = self.take_first(request, found, &candidates).await;
         let answer = match taken.map_err(BuyError::Unavailable)? {
             Taken::New(id) => {
                 // Stored. A crash from here on is found by the next start among the open payments.
@@ -161,6 +185,7 @@ impl Service {
                 let known = true;
                 ClaimAnswer { answer, known }
             }
+            Taken::TooOld => return Err(BuyError::TooOld),
             Taken::Nothing => return Ok(Err(Reason::TransactionWithoutPayment)),
         };
         Ok(Ok(answer))
@@ -170,13 +195,16 @@ impl Service {
     async fn take_first(
         &self,
         request: &ClaimRequest,
-        at: Inclusion,
+        found: &Found<'_>,
         candidates: &[Candidate<'_>],
     ) -> Result<Taken, Unavailable> {
+        let at = found.receiving.at;
+        let too_old = at.block < self.first_taken_block(found.network).await?;
         let mut first = None;
         for candidate in candidates {
             let known = match self.known_arrival(at, candidate.arrival).await? {
                 Some(known) => Box::new(known),
+                None if too_old => continue,
                 None => match self.book_claim(request, at, candidate).await? {
                     (id, BookedArrival::New) => return Ok(Taken::New(id)),
                     (_, BookedArrival::Known(known)) => known,
@@ -192,7 +220,12 @@ impl Service {
                 first = Some(known);
             }
         }
-        Ok(first.map_or(Taken::Nothing, Taken::Known))
+        let nothing = if too_old && !candidates.is_empty() {
+            Taken::TooOld
+        } else {
+            Taken::Nothing
+        };
+        Ok(first.map_or(nothing, Taken::Known))
     }
 
     async fn book_claim(
@@ -203,9 +236,13 @@ impl Service {
     ) -> Result<(PurchaseId, BookedArrival), Unavailable> {
         let claimant = Claimant {
             way: candidate.way,
-            wallet: request.wallet,
-            unattributed: false,
-            label: request.label.clone(),
+            wallet: if candidate.unattributed {
+                AgentAddress::new(candidate.arrival.transfer.from)
+            } else {
+                request.wallet
+            },
+            unattributed: candidate.unattributed,
+            label: request.label.clone().filter(|_| !candidate.unattributed),
         };
         let (arrival, credits) = (candidate.arrival, candidate.credits);
         self.book(at, arrival, credits, claimant).await
@@ -251,24 +288,28 @@ impl Service {
         }
         let (mut candidates, mut of_other_worth) = (Vec::new(), false);
         let mut refusal = Reason::TransactionWithoutPayment;
+        let mut consents = Consents::default();
         for arrival in &found.receiving.found.arrivals {
             let credits = worth(found.network, arrival).filter(|credits| credits.is_positive());
             let Some(credits) = credits else {
                 continue;
             };
-            match self.claimed(request, found.network, arrival, credits).await {
-                Ok((way, sponsored)) => {
-                    if request.credits.is_some_and(|asked| asked != credits) {
-                        of_other_worth = true;
-                        continue;
-                    }
-                    candidates.push(Candidate {
-                        arrival,
-                        credits,
-                        way,
-                        sponsored,
-                    });
+            if request.credits.is_some_and(|asked| asked != credits) {
+                of_other_worth |= may_be_its(request, arrival);
+                if matches!(refusal, Reason::TransactionWithoutPayment) {
+                    refusal = Reason::PayerMismatch;
                 }
+                continue;
+            }
+            let claimed = self.claimed(request, found.network, arrival, credits, &mut consents);
+            match claimed.await {
+                Ok((way, sponsored)) => candidates.push(Candidate {
+                    arrival,
+                    credits,
+                    way,
+                    sponsored,
+                    unattributed: way == PaymentWay::Transfer,
+                }),
                 Err(PaymentProblem::Refused(reason)) => refusal = reason,
                 Err(problem) => return Err(problem),
             }
@@ -277,16 +318,22 @@ impl Service {
             let worth = Reason::TransactionWorthMismatch;
             return Err(if of_other_worth { worth } else { refusal }.into());
         }
+        // What is somebody else's to decide comes only where nothing is the wallet's own.
+        if candidates.iter().any(|it| !it.unattributed) {
+            candidates.retain(|it| !it.unattributed);
+        }
         Ok(candidates)
     }
 
     /// Whether a transfer is the wallet's to claim: as which way, and whether by a sponsor's consent.
+    /// As [`PaymentWay::Transfer`] when it is for the operator to say whose it is.
     async fn claimed(
         &self,
         request: &ClaimRequest,
         network: &Network,
         arrival: &Arrival,
         credits: Credits,
+        consents: &mut Consents,
     ) -> Result<(PaymentWay, bool), PaymentProblem> {
         let sender = AgentAddress::new(arrival.transfer.from);
         let named = request.payer;
@@ -300,54 +347,21 @@ impl Service {
                     .then_some((PaymentWay::Event, false))
                     .ok_or(Reason::PayerMismatch.into())
             }
-            ArrivalKind::Plain | ArrivalKind::Authorized { .. } => {
+            ArrivalKind::Plain | ArrivalKind::UnknownContract | ArrivalKind::Authorized { .. } => {
                 if named.is_some_and(|named| named != sender) {
                     return Err(Reason::PayerMismatch.into());
+                }
+                if self.is_nobodys(network, arrival) {
+                    return Ok((PaymentWay::Transfer, false));
                 }
                 if sender == request.wallet {
                     return Ok((PaymentWay::Claim, false));
                 }
-                self.check_consent(request, network, arrival, credits)
+                self.check_consent(request, network, arrival, credits, consents)
                     .await?;
                 Ok((PaymentWay::Claim, true))
             }
         }
-    }
-
-    /// Whoever paid for another wallet must say so, for this transaction and this amount.
-    async fn check_consent(
-        &self,
-        request: &ClaimRequest,
-        network: &Network,
-        arrival: &Arrival,
-        credits: Credits,
-    ) -> Result<(), PaymentProblem> {
-        let Some(signature) = &request.sponsor_signature else {
-            let missing = request.payer.map(|_| Reason::SponsorSignatureMissing);
-            return Err(missing.unwrap_or(Reason::PayerMismatch).into());
-        };
-        let payer = AgentAddress::new(arrival.transfer.from);
-        let message = SponsorMessage {
-            payer,
-            recipient: request.wallet,
-            credits,
-            reference: SponsorReference::Transaction(request.transaction),
-        };
-        let key = signature.key();
-        if key.is_some_and(|signature| message.candidates().verify(&signature).is_ok()) {
-            return Ok(());
-        }
-        // A contract's code is asked only where the request names it.
-        if request.payer == Some(payer) {
-            let _place = self.wallet_check().await?;
-            let digest = eip191_digest(&message.to_string()).into();
-            let (bytes, asker) = (signature.bytes(), arrival.asset.token);
-            let takes = network.wallet_takes(payer.address(), digest, bytes, asker);
-            if takes.await? {
-                return Ok(());
-            }
-        }
-        Err(Reason::SponsorSignatureInvalid.into())
     }
 
     /// The purchase that a refused claim is offered instead.
@@ -381,6 +395,19 @@ impl Service {
     }
 }
 
+/// Whether a transfer of another worth may be what the claim means; its consent is not looked at.
+fn may_be_its(request: &ClaimRequest, arrival: &Arrival) -> bool {
+    let sender = AgentAddress::new(arrival.transfer.from);
+    match arrival.kind {
+        ArrivalKind::Unexplained => false,
+        ArrivalKind::Event { agent, .. } => AgentAddress::new(agent) == request.wallet,
+        ArrivalKind::Plain | ArrivalKind::UnknownContract | ArrivalKind::Authorized { .. } => {
+            request.payer.is_none_or(|named| named == sender)
+                && (sender == request.wallet || request.sponsor_signature.is_some())
+        }
+    }
+}
+
 /// What a payer who may have paid must know beside the reason.
 const fn claim_words(reason: Reason) -> Option<&'static str> {
     match reason {
@@ -407,5 +434,7 @@ const fn claim_words(reason: Reason) -> Option<&'static str> {
 enum Taken {
     New(PurchaseId),
     Known(Box<Payment>),
+    /// It came before anything that is taken here.
+    TooOld,
     Nothing,
 }

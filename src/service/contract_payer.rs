@@ -8,7 +8,6 @@ use tokio::{sync::SemaphorePermit, time::timeout};
 
 use super::{PaymentProblem, Reason, Service, Unavailable, payment_check::Signer};
 use crate::{
-    base::AgentAddress,
     chain::{Asset, Network},
     payment::{PERMIT2, TransferMethod},
     x402::SignedPayment,
@@ -38,7 +37,7 @@ impl Service {
             TransferMethod::Permit2 => PERMIT2,
         };
         let takes = network.wallet_takes(terms.from, digest, &payment.signature, asker);
-        if takes.await? {
+        if takes.await.map_err(Unavailable::WalletSilent)? {
             Ok(Signer::Wallet { _place: place })
         } else {
             Err(Reason::InvalidSignature.into())
@@ -50,21 +49,5 @@ impl Service {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(Unavailable::WalletChecksBusy),
         }
-    }
-
-    /// Whether a contract may have another settlement sent for it: the relayer pays also for those
-    /// that fail, and a wallet can tell a trial from the real one.
-    pub(super) async fn check_contract_payer(
-        &self,
-        payer: AgentAddress,
-    ) -> Result<(), PaymentProblem> {
-        let record = self.store().payer_record(payer).await?;
-        if record.failed_settlements > 0 {
-            return Err(Reason::PayerBarred.into());
-        }
-        if record.open > 0 {
-            return Err(Reason::PayerBusy.into());
-        }
-        Ok(())
     }
 }

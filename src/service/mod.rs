@@ -15,9 +15,11 @@ mod buy;
 mod call;
 mod claim;
 mod clock;
+mod consent;
 mod contract_payer;
 mod direct_call;
 mod facilitate;
+mod payer_risk;
 mod payment_check;
 mod quote;
 mod recheck;
@@ -119,6 +121,8 @@ struct Inner {
     asking: Mutex<HashSet<PurchaseId>>,
     /// Places for contract wallets that are asked for their signatures.
     wallet_checks: Semaphore,
+    /// Places for transactions that are looked at because of a claim: a receipt may be large.
+    receipts: Semaphore,
     /// How far the last round of the reconciler came.
     reconciled: Mutex<Option<PurchaseId>>,
     refunds_reconciled: Mutex<Option<RefundId>>,
@@ -146,6 +150,7 @@ impl Service {
             driven: Mutex::default(),
             asking: Mutex::default(),
             wallet_checks: Semaphore::new(contract_payer::AT_ONCE),
+            receipts: Semaphore::new(claim::RECEIPTS_AT_ONCE),
             reconciled: Mutex::default(),
             refunds_reconciled: Mutex::default(),
             rechecked: Mutex::default(),

@@ -14,7 +14,7 @@ use crate::{
         Authorization, AuthorizationFact, Inclusion, PaymentKey, SignedAuthorization,
         TransferMethod,
     },
-    store::Payment,
+    store::{PayerRisk, Payment},
     x402::{SCHEME_EXACT, SignedPayment},
 };
 
@@ -51,6 +51,8 @@ pub enum Reason {
     SponsorSignatureInvalid,
     PayerBusy,
     PayerBarred,
+    /// Settlements for the payer failed too often within a day.
+    SettlementsFailed,
     TransactionNotFound,
     TransactionReverted,
     TransactionWithoutPayment,
@@ -64,6 +66,8 @@ pub enum PaymentProblem {
     Refused(Reason),
     /// The authorization is settled on the chain, and the request cannot have it credited as it asks.
     Settled,
+    /// The same, and in a block before any whose transfers are taken here.
+    TooOld,
     Unavailable(Unavailable),
 }
 
@@ -131,12 +135,11 @@ impl Recovered<'_> {
 pub(super) enum FirstLook {
     Unused {
         since_block: u64,
+        /// What its settlement rests on, once that was asked.
+        risk: Option<PayerRisk>,
     },
     /// Somebody settled it already, to an address of ours.
-    Paid {
-        since_block: u64,
-        at: Inclusion,
-    },
+    Paid { since_block: u64, at: Inclusion },
 }
 
 impl Service {
@@ -227,7 +230,10 @@ impl Service {
         }
         let since_block = look.since_block;
         match look.fact {
-            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused { since_block }),
+            AuthorizationFact::Unused { .. } => Ok(FirstLook::Unused {
+                since_block,
+                risk: None,
+            }),
             AuthorizationFact::Paid(at) => Ok(FirstLook::Paid { since_block, at }),
             AuthorizationFact::SpentElsewhere(_) => Err(Reason::SpentElsewhere.into()),
             AuthorizationFact::Cancelled(_) => Err(Reason::Cancelled.into()),
@@ -247,27 +253,30 @@ impl Service {
         since_block: u64,
     ) -> Result<FirstLook, PaymentProblem> {
         match self.check_settlement(recovered).await {
-            Ok(()) => Ok(FirstLook::Unused { since_block }),
+            Ok(risk) => Ok(FirstLook::Unused {
+                since_block,
+                risk: Some(risk),
+            }),
             Err(PaymentProblem::Refused(reason)) => match self.first_look(recovered).await? {
                 FirstLook::Unused { .. } => Err(reason.into()),
                 paid @ FirstLook::Paid { .. } => Ok(paid),
             },
-            Err(problem @ (PaymentProblem::Unavailable(_) | PaymentProblem::Settled)) => {
-                Err(problem)
-            }
+            Err(
+                problem @ (PaymentProblem::Unavailable(_)
+                | PaymentProblem::Settled
+                | PaymentProblem::TooOld),
+            ) => Err(problem),
         }
     }
 
-    async fn check_settlement(&self, recovered: &Recovered<'_>) -> Result<(), PaymentProblem> {
+    async fn check_settlement(
+        &self,
+        recovered: &Recovered<'_>,
+    ) -> Result<PayerRisk, PaymentProblem> {
         let authorization = recovered.authorization();
         let terms = &authorization.terms;
         let token = recovered.asset.token;
-        if matches!(recovered.signer, Signer::Wallet { .. }) {
-            self.check_contract_payer(recovered.payer()).await?;
-        }
-        if recovered.network.balance_of(token, terms.from).await? < terms.value {
-            return Err(Reason::InsufficientFunds.into());
-        }
+        let risk = self.payer_risk(recovered).await?;
         if terms.method == TransferMethod::Permit2
             && authorization.permit.is_none()
             && recovered
@@ -287,7 +296,7 @@ impl Service {
             .simulate_settlement(relayer, token, &authorization)
             .await
         {
-            Ok(_gas) => Ok(()),
+            Ok(_gas) => Ok(risk),
             Err(SimulationError::Chain(error)) => Err(error.into()),
             Err(
                 error @ (SimulationError::Reverted(_)
@@ -383,12 +392,25 @@ impl Reason {
             Self::SponsorSignatureMissing => "sponsor_signature_missing",
             Self::SponsorSignatureInvalid => "sponsor_signature_invalid",
             Self::PayerBusy => "payer_has_an_unsettled_call",
-            Self::PayerBarred => "payer_barred",
+            Self::PayerBarred | Self::SettlementsFailed => "payer_barred",
             Self::TransactionNotFound => "transaction_not_found",
             Self::TransactionReverted => "transaction_reverted",
             Self::TransactionWithoutPayment => "transaction_without_payment",
             Self::TransactionWorthMismatch => "transaction_worth_mismatch",
             Self::TransactionVanished => "transaction_vanished",
+        }
+    }
+
+    /// The code, and what a payer must know beside it.
+    #[must_use]
+    pub fn told(self) -> String {
+        match self {
+            Self::SettlementsFailed => format!(
+                "{}: three settlements of this payer failed within a day; it may pay again a day \
+                 after them, or send a transfer of its own and claim it",
+                self.as_str()
+            ),
+            _ => self.as_str().to_owned(),
         }
     }
 }

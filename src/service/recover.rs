@@ -107,17 +107,40 @@ impl Service {
         let (id, now) = (network.id(), self.now());
         let chain_id = id.chain_id();
         let pay_to = AgentAddress::new(network.pay_to());
-        let pay_tos = self.store().keep_pay_to(chain_id, pay_to, now).await?;
+        let former = self.store().keep_pay_to(chain_id, None, now).await?;
+        let pay_tos = self
+            .store()
+            .keep_pay_to(chain_id, Some(pay_to), now)
+            .await?;
+        self.warn_if_late(id, &former, Some(pay_to)).await?;
         let watch = self.settings().watch.get(&id);
         let contract = watch.and_then(|watch| watch.purchase_contract);
         let contract = contract.map(AgentAddress::new);
-        let kept = self.store().keep_purchase_contract(chain_id, contract, now);
-        let contracts = kept.await?;
+        let keep = |contract| self.store().keep_purchase_contract(chain_id, contract, now);
+        let former = keep(None).await?;
+        let contracts = keep(contract).await?;
+        self.warn_if_late(id, &former, contract).await?;
         let recipients = Recipients {
             pay_tos: pay_tos.into_iter().map(AgentAddress::address).collect(),
             purchase_contracts: contracts.into_iter().map(AgentAddress::address).collect(),
         };
         locked(&self.0.recipients).insert(id, Arc::new(recipients));
+        Ok(())
+    }
+
+    /// Blocks that are read already are not read again for an address that is new in the configuration.
+    async fn warn_if_late(
+        &self,
+        network: NetworkId,
+        former: &[AgentAddress],
+        address: Option<AgentAddress>,
+    ) -> Result<(), Unavailable> {
+        let new = address.filter(|address| !former.contains(address));
+        if let Some(address) = new
+            && let Some(cursor) = self.store().watch_cursor(network).await?
+        {
+            tracing::warn!(%network, %address, from_block = cursor.next, "an address that is new in the configuration is watched from here on; what came to it before is credited on a claim by its transaction_hash");
+        }
         Ok(())
     }
 

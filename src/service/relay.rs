@@ -101,9 +101,14 @@ impl Service {
         // The account that signed it, whatever key the configuration names today.
         let used = network.nonce_use(open.relayer, open.account_nonce, &hashes);
         match used.await? {
-            NonceUse::Used { confirmed: true } => Ok(self.store().close_transaction(open).await?),
+            NonceUse::Used {
+                confirmed: true,
+                reverted,
+            } => Ok(self.store().close_transaction(open, reverted).await?),
             // A reorganization may still drop it.
-            NonceUse::Used { confirmed: false } => Ok(()),
+            NonceUse::Used {
+                confirmed: false, ..
+            } => Ok(()),
             NonceUse::Unused { next } => {
                 let answer = self.broadcast(network, &open.signed).await;
                 let age_ms = self.age_ms(open.signed_at);

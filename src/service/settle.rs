@@ -10,12 +10,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Reason, Service, Unavailable, locked, relay::to_store};
 use crate::{
-    base::PurchaseId,
+    base::{AgentAddress, PurchaseId},
     chain::{Network, Relayer, SimulationError},
     payment::{
         AuthorizationFact, Failure, PaymentState, PaymentWay, SignedAuthorization, Step, next_step,
     },
-    store::{GiveUp, Payment, Purpose, StoreSettlement, StoredSettlement},
+    store::{FAILED_LATELY_MAX, GiveUp, Payment, Purpose, StoreSettlement, StoredSettlement},
 };
 
 /// How long after a look the next one comes: soon at first, then less and less often.
@@ -208,12 +208,25 @@ impl Service {
         let SignedAuthorization {
             terms, signature, ..
         } = authorization;
+        let attempts = self.store().settlement_attempts(payment.id).await?;
+        if attempts == 0 {
+            return Ok(false);
+        }
         let attempts_max = if network.is_signed_by_key(payment.asset.token, terms, signature) {
             ATTEMPTS_MAX
         } else {
             WALLET_ATTEMPTS_MAX
         };
-        Ok(self.store().settlement_attempts(payment.id).await? >= attempts_max)
+        if attempts >= attempts_max {
+            return Ok(true);
+        }
+        let payer = AgentAddress::new(terms.from);
+        let record = self.store().payer_record(payer, self.now()).await?;
+        if record.failed_lately >= FAILED_LATELY_MAX {
+            return Ok(true);
+        }
+        // A key may have delegated its account to code since.
+        Ok(network.has_code(terms.from).await?)
     }
 
     /// The gas limit of a settlement, or what follows from its failure.
@@ -275,7 +288,7 @@ impl Service {
         }
     }
 
-    async fn look(
+    pub(super) async fn look(
         &self,
         network: &Network,
         payment: &Payment,

@@ -25,13 +25,26 @@ pub enum Unavailable {
     },
     #[error("the quota of stored replies is used up")]
     RepliesFull,
+    /// A payer's code was asked for its word, and no node told it.
+    #[error("a wallet was asked for its signature: {0}")]
+    WalletSilent(#[source] ChainError),
     #[error("too many contract wallets are asked for their signatures at once")]
     WalletChecksBusy,
+    #[error("too many claimed transactions are looked at, at once")]
+    ClaimsBusy,
     #[error("the operating system gives no random bytes")]
     Randomness,
     /// The chain says that an authorization was used, but not where.
     #[error("the authorization was used on the chain in a block too old to be searched")]
     UnexplainedAuthorization,
+}
+
+impl Unavailable {
+    /// Whether a client can bring it about by what it sends, so that it counts as a failure of its own.
+    #[must_use]
+    pub const fn is_of_a_wallet(&self) -> bool {
+        matches!(self, Self::WalletSilent(_) | Self::WalletChecksBusy)
+    }
 }
 
 fn addresses(relayers: &[Address]) -> String {

@@ -9,14 +9,11 @@ use super::{Service, Unavailable, locked};
 use crate::{
     base::{NetworkId, Timestamp},
     chain::{BlockMark, BlockRange, Followed, Network, Position, Recipients, SPAN_BLOCKS_MAX},
-    store::{MoveCursor, MoveWatch, WatchCursor, WatchedBlock},
+    store::{MoveCursor, MoveWatch, StoreError, WatchCursor, WatchedBlock},
 };
 
-/// So many blocks are read once more with those that are new: behind one address there may be several
-/// nodes, and one that is late gives the logs of a block it does not have as none.
-const OVERLAP_BLOCKS: u64 = 32;
-/// The same, in requests of a node that gives few blocks at once.
-const OVERLAP_REQUESTS: u64 = 4;
+/// A claim may be of so many blocks before the one where watching began.
+const FIRST_START_BLOCKS: u64 = 64;
 
 /// What an operator says of watching a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +80,12 @@ impl Service {
     fn position(&self, id: NetworkId, cursor: &WatchCursor) -> Position {
         let span = locked(&self.0.spans).get(&id).copied();
         let span = span.unwrap_or(SPAN_BLOCKS_MAX);
-        let overlap = OVERLAP_BLOCKS.min(span.saturating_mul(OVERLAP_REQUESTS));
         let marks = cursor.blocks.iter().map(|block| BlockMark {
             number: block.number,
             hash: block.hash,
         });
         Position {
-            first: cursor.next.saturating_sub(overlap).max(cursor.first),
+            first: cursor.first,
             next: cursor.next,
             span,
             marks: marks.collect(),
@@ -112,6 +108,12 @@ impl Service {
             self.receive(network, receiving).await?;
             let at = receiving.at;
             locked(&self.0.handled).put((id, at.transaction, at.block_hash), ());
+        }
+        if let Some(error) = range.unread {
+            // Less, so that it fails by itself if it cannot be read, and another node is asked.
+            self.set_span(id, asked / 2);
+            // What was read is booked and is not read again; the rest is, from where this round began.
+            return Err(error.into());
         }
         // Booked. A crash here reads the range again, and finds every transfer counted.
         let to = MoveCursor::Past {
@@ -216,6 +218,24 @@ impl Service {
             network.first_block_since(used).await?
         };
         self.begin_at(id, first).await
+    }
+
+    /// The first block whose transfers are taken, also on a claim: what a `payTo` received before was
+    /// paid for something else. A wallet may pay a moment before the very first start is through.
+    pub(super) async fn first_taken_block(&self, network: &Network) -> Result<u64, Unavailable> {
+        let id = network.id();
+        let mut cursor = self.store().watch_cursor(id).await?;
+        if cursor.is_none() {
+            self.begin_watch_late(network).await?;
+            cursor = self.store().watch_cursor(id).await?;
+        }
+        let first = cursor
+            .ok_or(StoreError::Corrupt("watch_cursors"))
+            .map(|cursor| cursor.first)?;
+        Ok(match self.watch_from_block(id) {
+            Some(named) => named.min(first),
+            None => first.saturating_sub(FIRST_START_BLOCKS),
+        })
     }
 
     fn watch_from_block(&self, id: NetworkId) -> Option<u64> {

@@ -23,7 +23,6 @@ pub struct BookArrival {
     pub position: u32,
     /// Confirmed: the money is booked at once. Otherwise the payment waits for that.
     pub at: Inclusion,
-    /// Zero when it is worth less than a unit; then nothing is posted.
     pub credits: Credits,
     /// The wallet to be credited.
     pub wallet: AgentAddress,
@@ -85,9 +84,10 @@ impl BookArrival {
     #[must_use]
     pub fn log_key(&self) -> PaymentKey {
         PaymentKey::Log {
-            network: self.asset.network,
+            asset: self.asset,
             transaction: self.at.transaction,
             position: self.position,
+            transfer: self.transfer,
         }
     }
 

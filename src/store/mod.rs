@@ -12,6 +12,7 @@ mod calls;
 mod direct;
 mod error;
 mod facilitators;
+mod payers;
 mod payments;
 mod refunds;
 mod reversals;
@@ -21,7 +22,7 @@ mod writer;
 
 use std::{ops::Range, path::Path, sync::Arc};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use tokio::{sync::Notify, task::JoinHandle};
 
 pub use arrivals::{BookArrival, BookedArrival, MoveCursor, MoveWatch, WatchCursor, WatchedBlock};
@@ -31,9 +32,10 @@ pub use calls::{
 pub use direct::{DirectCall, FinishDirectCall, NewDirectCall};
 pub use error::StoreError;
 pub use facilitators::{RequestSettlement, SettlementNote, SettlementRequests};
+pub use payers::{FAILED_LATELY_MAX, PayerRecord, PayerRefusal, PayerRisk};
 pub use payments::{
-    BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, PayerRecord,
-    Payment, PaymentRefusal, Purpose, ReplaceTransaction, SignedTransaction, StoreSettlement,
+    BusyRelayer, CreditPayment, FillNonce, GiveUp, NewPayment, OpenTransaction, Payment,
+    PaymentRefusal, Purpose, ReplaceTransaction, SignedTransaction, StoreSettlement,
     StoredSettlement,
 };
 pub use refunds::{
@@ -322,13 +324,19 @@ impl Store {
         sqlite::reads::replaced_hashes(self.backend.readers(), open).await
     }
 
-    /// Closes a relayer transaction: its account nonce was used at a confirmed block.
+    /// Closes a relayer transaction: its account nonce was used at a confirmed block, by itself or by
+    /// another. `reverted`: by itself, for nothing.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn close_transaction(&self, transaction: &OpenTransaction) -> Result<(), StoreError> {
+    pub async fn close_transaction(
+        &self,
+        transaction: &OpenTransaction,
+        reverted: bool,
+    ) -> Result<(), StoreError> {
+        let open = transaction.clone();
         self.queue
-            .submit(sqlite::CloseTransaction(transaction.clone()))
+            .submit(sqlite::CloseTransaction { open, reverted })
             .await
     }
 
@@ -406,8 +414,24 @@ impl Store {
 
     /// # Errors
     /// When the store cannot answer.
-    pub async fn payer_record(&self, payer: AgentAddress) -> Result<PayerRecord, StoreError> {
-        sqlite::reads::payer_record(self.backend.readers(), payer).await
+    pub async fn payer_record(
+        &self,
+        payer: AgentAddress,
+        now: Timestamp,
+    ) -> Result<PayerRecord, StoreError> {
+        sqlite::payers::record(self.backend.readers(), payer, now).await
+    }
+
+    /// The payer's open payments in a token, with their amounts in base units.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn promised(
+        &self,
+        payer: AgentAddress,
+        asset: AssetId,
+    ) -> Result<Vec<(PurchaseId, U256)>, StoreError> {
+        sqlite::payers::promised(self.backend.readers(), payer, asset).await
     }
 
     /// Payments by Permit2 that this very transfer may pay: those that a reorganization may still
@@ -694,22 +718,23 @@ impl Store {
         self.queue.submit(sqlite::PinKey { kind, id, now }).await
     }
 
-    /// Keeps an address as a payTo of a network, for good, and returns all of that network's.
+    /// Keeps an address as a payTo of a network, for good, and returns all of that network's. Without
+    /// one, only returns them.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn keep_pay_to(
         &self,
         chain_id: u64,
-        address: AgentAddress,
+        address: Option<AgentAddress>,
         now: Timestamp,
     ) -> Result<Vec<AgentAddress>, StoreError> {
         let kind = sqlite::KeptAddress::PayTo;
-        self.keep_address(kind, chain_id, Some(address), now).await
+        self.keep_address(kind, chain_id, address, now).await
     }
 
     /// Keeps an address as a purchase contract of a network, for good, and returns all of that
-    /// network's.
+    /// network's. Without one, only returns them.
     ///
     /// # Errors
     /// When the store cannot answer.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use alloy::primitives::{Address, B256};
 
+use super::{PayerRefusal, PayerRisk};
 use crate::{
     base::{AgentAddress, AssetId, Credits, PurchaseId, RefundId, Timestamp},
     payment::{
@@ -55,6 +56,8 @@ pub struct NewPayment {
     pub wallet: AgentAddress,
     pub label: Option<String>,
     pub since_block: u64,
+    /// `None` when the money is here already, so that no settlement is sent.
+    pub risk: Option<PayerRisk>,
     pub now: Timestamp,
 }
 
@@ -63,21 +66,10 @@ pub struct NewPayment {
 pub enum PaymentRefusal {
     /// The authorization belongs to this payment already.
     Known(Box<Payment>),
-    /// The payer has another direct call that is not settled, or too many payments that are not.
-    PayerBusy,
-    /// The payer's settlement failed after a tool had run.
-    PayerBarred,
+    /// Nothing more is settled for the payer now.
+    Payer(PayerRefusal),
     /// The quota of stored replies is used up.
     RepliesFull,
-}
-
-/// What a payer has cost, or may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PayerRecord {
-    /// Payments that are not at their end.
-    pub open: u32,
-    /// Payments whose settlement was mined and did not bring them.
-    pub failed_settlements: u32,
 }
 
 /// A relayer's transaction, as bytes.

@@ -162,3 +162,19 @@ fn an_event_of_any_other_contract_is_nothing() {
         assert_eq!(house.books().await.units(&agent), 0);
     });
 }
+
+#[test]
+fn what_a_contract_sells_that_is_not_configured_yet_is_for_the_operator() {
+    run(async {
+        let credit = "[purchase]\nplain_transfers = \"credit\"\nmin_transfer_credits = 0";
+        let house = House::with(Setup::default().with("[purchase]", credit)).await;
+        let shop = house.chain.open_shop(house.pay_to).await;
+        let (payer, agent) = (funded(&house, 200).await, Wallet::random());
+        shop.buy(&house.chain, &payer, agent.address(), 100).await;
+        until("it is not in suspense", async || {
+            house.books().await.suspense() == 100
+        })
+        .await;
+        all_is_booked(&house).await;
+    });
+}

@@ -363,6 +363,10 @@ fn bad_usage_says_what_to_give() {
         place.deploy(&missing).await.failed(2, "BAD_KEY_FILE");
         let relayers = ["--key-file", "./relayer.key"];
         place.deploy(&relayers).await.failed(2, "RELAYER_KEY");
+        let copied = place.house.path("copy.key");
+        std::fs::copy(place.house.path("relayer.key"), &copied).unwrap();
+        let copy = ["--key-file", copied.to_str().unwrap()];
+        place.deploy(&copy).await.failed(2, "RELAYER_KEY");
         let zero = text(Address::ZERO);
         place
             .deploy(&["--owner", &zero])

@@ -241,9 +241,45 @@ fn an_arrival_names_its_asset_and_its_place() {
     };
     assert_eq!((arrival.asset, arrival.transfer.from), (asset, PAYER));
     let key = PaymentKey::Log {
-        network: NETWORK,
+        asset,
         transaction: NONCE,
         position: 1,
+        transfer: arrival.transfer,
     };
     assert_eq!(arrival.log_key(NONCE), key);
+}
+
+#[test]
+fn another_transfer_at_the_same_place_has_another_key() {
+    let key = |log: Log| judged(&[log]).arrivals[0].log_key(NONCE).to_string();
+    let one = key(moved(PAYER, PAY_TO, 500));
+    assert_eq!(one, key(moved(PAYER, PAY_TO, 500)));
+    for other in [
+        moved(PAYER, PAY_TO, 501),
+        moved(PAYER, FORMER, 500),
+        moved(AGENT, PAY_TO, 500),
+    ] {
+        assert_ne!(one, key(other));
+    }
+}
+
+#[test]
+fn what_a_contract_that_is_not_configured_sells_is_nobodys() {
+    let shop = Address::repeat_byte(9);
+    let sold = |amount| at(shop, bought(TOKEN, amount));
+    let unknown = (vec![(0, ArrivalKind::UnknownContract, 500)], 0);
+    let plain = (vec![(0, ArrivalKind::Plain, 500)], 0);
+    for (name, next, expected) in [
+        ("its own event", sold(500), unknown),
+        ("of another amount", sold(501), plain.clone()),
+        (
+            "of another token",
+            at(shop, bought(AGENT, 500)),
+            plain.clone(),
+        ),
+        ("another's event", at(AGENT, bought(TOKEN, 500)), plain),
+    ] {
+        let logs = [moved(shop, PAY_TO, 500), next];
+        assert_eq!(summary(&logs), expected, "{name}");
+    }
 }

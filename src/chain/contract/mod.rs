@@ -121,6 +121,14 @@ impl Network {
         Ok(compare(&code, &DEPLOYMENT_PROXY_CODE))
     }
 
+    /// Whether an account has code: a contract, or a key's account that delegated to one (EIP-7702).
+    ///
+    /// # Errors
+    /// When no node answers.
+    pub async fn has_code(&self, account: Address) -> Result<bool, ChainError> {
+        Ok(!self.code(account).await?.is_empty())
+    }
+
     async fn code(&self, account: Address) -> Result<Bytes, ChainError> {
         self.on_one_node(
             |node| async move { node.rpc.call("eth_getCode", (account, "latest")).await },

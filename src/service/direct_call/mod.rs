@@ -22,7 +22,7 @@ use crate::{
     auth::json::Node,
     base::{PurchaseId, Slug, Timestamp},
     payment::{Authorization, PaymentState, PaymentWay},
-    store::{CallReply, NewDirectCall, NewPayment, Payment, PaymentRefusal},
+    store::{CallReply, NewDirectCall, NewPayment, PayerRisk, Payment, PaymentRefusal},
     upstream::{Action, FieldError, Tool},
     x402::{PaymentRequired, SettleResponse, SignedPayment},
 };
@@ -119,7 +119,9 @@ impl From<PaymentProblem> for Stop {
     fn from(problem: PaymentProblem) -> Self {
         match problem {
             PaymentProblem::Refused(reason) => Self::Refused(reason),
-            PaymentProblem::Settled => Self::Error(DirectError::SettledElsewhere),
+            PaymentProblem::Settled | PaymentProblem::TooOld => {
+                Self::Error(DirectError::SettledElsewhere)
+            }
             PaymentProblem::Unavailable(unavailable) => {
                 Self::Error(DirectError::Unavailable(unavailable))
             }
@@ -173,9 +175,9 @@ impl Service {
             Ok(Taken::New(id)) => self.run_then_settle(id, &run).await,
             Err(Stop::Error(error)) => Err(error),
             Err(Stop::Refused(reason)) => {
+                let quote = Box::new(self.quote_of(tool, action, &reason.told()));
                 let reason = reason.as_str().to_owned();
                 let response = Box::new(SettleResponse::refused(network, Some(payer), &reason));
-                let quote = Box::new(self.quote_of(tool, action, &reason));
                 Err(DirectError::Refused {
                     reason,
                     response,
@@ -220,7 +222,7 @@ impl Service {
         let offers = self.direct_offers(run.action);
         let valid_seconds_min = timeout_seconds(run.action) + DIRECT_MARGIN_SECONDS;
         let mut look = self.first_look(&recovered).await?;
-        if let FirstLook::Unused { since_block } = look {
+        if let FirstLook::Unused { since_block, .. } = look {
             let matched = match_terms(&recovered, &offers, self.now(), valid_seconds_min);
             let checked = match matched {
                 Ok(()) => self.check_funds(&recovered, since_block).await,
@@ -233,12 +235,12 @@ impl Service {
                 }
             };
         }
-        let FirstLook::Unused { since_block } = look else {
+        let FirstLook::Unused { since_block, risk } = look else {
             // The money is here, but this request may be a stranger's who read it on the chain.
             let settled = || DirectError::SettledElsewhere.into();
             return self.equal_request(&recovered).await?.ok_or_else(settled);
         };
-        self.insert_direct(recovered, run, since_block).await
+        self.insert_direct(recovered, run, since_block, risk).await
     }
 
     /// The very same payment may have been sent, and settled, meanwhile.
@@ -268,6 +270,7 @@ impl Service {
         recovered: Recovered<'_>,
         run: &Run<'_>,
         since_block: u64,
+        risk: Option<PayerRisk>,
     ) -> Result<Taken, Stop> {
         let id = PurchaseId::from_random(random_id().map_err(DirectError::Unavailable)?);
         let (asset, wallet, now) = (recovered.asset_id(), recovered.payer(), self.now());
@@ -286,6 +289,7 @@ impl Service {
             wallet,
             label: None,
             since_block,
+            risk,
             now,
         };
         let call = NewDirectCall {
@@ -305,8 +309,7 @@ impl Service {
         {
             Ok(()) => Ok(Taken::New(id)),
             Err(PaymentRefusal::Known(known)) => Ok(Taken::Known(known)),
-            Err(PaymentRefusal::PayerBusy) => Err(Reason::PayerBusy.into()),
-            Err(PaymentRefusal::PayerBarred) => Err(Reason::PayerBarred.into()),
+            Err(PaymentRefusal::Payer(refusal)) => Err(Reason::from(refusal).into()),
             Err(PaymentRefusal::RepliesFull) => {
                 Err(DirectError::Unavailable(Unavailable::RepliesFull).into())
             }

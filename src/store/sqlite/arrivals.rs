@@ -5,10 +5,11 @@ use sqlx::SqliteConnection;
 
 use super::{
     super::{BookArrival, BookedArrival, CreditPayment, Payment, StoreError, writer::Command},
+    books,
     payments::take_key,
     reads, rows,
 };
-use crate::payment::PaymentKey;
+use crate::{base::Credits, payment::PaymentKey};
 
 /// One transaction decides whose the transfer is and books it: of all that find it at once, on any
 /// way, one does.
@@ -23,7 +24,13 @@ impl Command for BookArrival {
             Ok(keys) => keys,
             Err(known) => return Ok(BookedArrival::Known(known)),
         };
-        insert(transaction, self).await?;
+        let credits = if books::has_room(&mut *transaction, self.asset, self.credits).await? {
+            self.credits
+        } else {
+            // On record only, as dust is: no posting may leave the range of the books.
+            Credits::ZERO
+        };
+        insert(transaction, self, credits).await?;
         for key in keys {
             take_key(transaction, &key, self.id).await?;
         }
@@ -67,6 +74,7 @@ impl BookArrival {
 async fn insert(
     transaction: &mut SqliteConnection,
     arrival: &BookArrival,
+    credits: Credits,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO payments (id, way, state, chain_id, token, payer, pay_to, amount, nonce,
@@ -82,7 +90,7 @@ async fn insert(
     .bind(arrival.transfer.to.as_slice())
     .bind(arrival.transfer.value.to_string())
     .bind(arrival.nonce.as_ref().map(B256::as_slice))
-    .bind(arrival.credits.units())
+    .bind(credits.units())
     .bind(arrival.wallet.to_string())
     .bind(arrival.label.as_deref())
     .bind(rows::signed(arrival.since_block, "since_block")?)

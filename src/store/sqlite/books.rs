@@ -7,9 +7,12 @@ use super::{
     rows,
 };
 use crate::{
-    base::{AgentAddress, Credits, Timestamp},
+    base::{AgentAddress, AssetId, Credits, Timestamp},
     ledger::{Account, Grant, GrantSource, Posting, PostingReason},
 };
+
+/// What may have come in of one token: a quarter of what SQLite can count, some 2 trillion dollars.
+const CASH_UNITS_MAX: u64 = 1 << 61;
 
 /// What a wallet's account holds, read by the transaction that is about to change it.
 pub(super) struct WalletAccount {
@@ -45,6 +48,22 @@ pub(super) async fn wallet_account(
         }
     }
     Ok(Some(account))
+}
+
+/// Whether what came in of a token leaves room in the books for so much more of it. Tokens that anyone
+/// can make have no end.
+pub(super) async fn has_room(
+    transaction: &mut SqliteConnection,
+    asset: AssetId,
+    credits: Credits,
+) -> Result<bool, StoreError> {
+    let balance: Option<i64> =
+        sqlx::query_scalar("SELECT balance_units FROM accounts WHERE name = ?")
+            .bind(Account::Cash(asset).to_string())
+            .fetch_optional(transaction)
+            .await?;
+    let held = balance.unwrap_or_default().unsigned_abs();
+    Ok(held.saturating_add(credits.units().unsigned_abs()) <= CASH_UNITS_MAX)
 }
 
 /// Writes a posting; the database moves both balances with it.

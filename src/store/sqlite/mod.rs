@@ -10,7 +10,10 @@ pub(super) mod facilitators;
 mod finish;
 mod hold;
 mod housekeeping;
+pub(super) mod payers;
 mod payments;
+#[cfg(test)]
+mod plans;
 pub(super) mod reads;
 pub(super) mod refunds;
 pub(super) mod reversals;

@@ -4,11 +4,11 @@ use sqlx::SqliteConnection;
 
 use super::{
     super::{
-        CreditPayment, GiveUp, NewDirectCall, NewPayment, Payment, PaymentRefusal, StoreError,
-        StoreLimits, writer::Command,
+        CreditPayment, GiveUp, NewDirectCall, NewPayment, PayerRefusal, Payment, PaymentRefusal,
+        StoreError, StoreLimits, writer::Command,
     },
     books::{self, NewGrant},
-    reads, reversals, rows,
+    payers, reads, reversals, rows,
 };
 use crate::{
     base::{AgentAddress, PurchaseId, Timestamp},
@@ -18,10 +18,6 @@ use crate::{
 
 /// Purchased credits are spent after promotions that were given a lower number.
 pub(super) const PURCHASE_PRIORITY: i64 = 100;
-
-/// Payments of one payer that may be open at once: each may cost the relayer its gas, and only the
-/// first of them is sure to be covered.
-const OPEN_MAX: u32 = 16;
 
 pub(in super::super) struct InsertPayment {
     pub(in super::super) payment: NewPayment,
@@ -40,15 +36,15 @@ impl Command for InsertPayment {
         if let Some(known) = reads::payment_by_key(&mut *transaction, &payment.key()).await? {
             return Ok(Err(PaymentRefusal::Known(Box::new(known))));
         }
-        if reads::open_payments_of(&mut *transaction, payer(payment)).await? >= OPEN_MAX {
-            return Ok(Err(PaymentRefusal::PayerBusy));
+        if let Some(refusal) = payers::refusal(&mut *transaction, payment).await? {
+            return Ok(Err(PaymentRefusal::Payer(refusal)));
         }
         if let Some(call) = &self.call {
             if !call.settle_first && reads::is_barred(&mut *transaction, payer(payment)).await? {
-                return Ok(Err(PaymentRefusal::PayerBarred));
+                return Ok(Err(PaymentRefusal::Payer(PayerRefusal::Barred)));
             }
             if reads::has_unsettled_call(transaction, payer(payment)).await? {
-                return Ok(Err(PaymentRefusal::PayerBusy));
+                return Ok(Err(PaymentRefusal::Payer(PayerRefusal::Busy)));
             }
             let stored = reads::stored_reply_bytes(transaction).await?;
             if stored >= self.limits.stored_replies_bytes_max {
@@ -387,6 +383,15 @@ impl Command for ReopenPayment {
     type Answer = bool;
 
     async fn execute(&self, transaction: &mut SqliteConnection) -> Result<bool, StoreError> {
+        let Some(payment) = reads::payment(&mut *transaction, self.id).await? else {
+            return Err(StoreError::Corrupt("payments"));
+        };
+        let payer = AgentAddress::new(payment.transfer.from);
+        let record = payers::record(&mut *transaction, payer, self.now).await?;
+        // Nobody asked again what the payer holds, or whether it has code: so as for the strictest.
+        if record.refusal(true).is_some() {
+            return Ok(false);
+        }
         let moved = sqlx::query(
             "UPDATE payments SET state = 'authorized', reason = NULL, updated_ms = ?
              WHERE id = ? AND state = 'refused' AND way = 'purchase'",

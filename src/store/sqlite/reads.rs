@@ -7,8 +7,7 @@ use sqlx::{Executor, Row, Sqlite, SqliteConnection, SqlitePool};
 
 use super::{
     super::{
-        Balance, BusyRelayer, DirectCall, OpenTransaction, PayerRecord, Payment, Purpose,
-        StoreError, StoredCall,
+        Balance, BusyRelayer, DirectCall, OpenTransaction, Payment, Purpose, StoreError, StoredCall,
     },
     rows,
 };
@@ -168,20 +167,6 @@ pub(in super::super) async fn open_payments(
     rows.iter().map(|row| rows::parsed(row, "id")).collect()
 }
 
-pub(super) async fn open_payments_of(
-    transaction: &mut SqliteConnection,
-    payer: AgentAddress,
-) -> Result<u32, StoreError> {
-    let count = sqlx::query_scalar(
-        "SELECT count(*) FROM payments
-         WHERE payer = ? AND state IN ('authorized', 'broadcast') AND signature IS NOT NULL",
-    )
-    .bind(payer.address().as_slice())
-    .fetch_one(transaction)
-    .await?;
-    Ok(count)
-}
-
 pub(in super::super) async fn busy_relayers(
     pool: &SqlitePool,
     chain_id: u64,
@@ -223,26 +208,6 @@ pub(in super::super) async fn permit2_payments_of(
     .fetch_all(pool)
     .await?;
     rows.iter().map(rows::payment).collect()
-}
-
-pub(in super::super) async fn payer_record(
-    pool: &SqlitePool,
-    payer: AgentAddress,
-) -> Result<PayerRecord, StoreError> {
-    let (open, failed_settlements) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE state IN ('authorized', 'broadcast')),
-                count(*) FILTER (WHERE reversals = 0 AND EXISTS (
-                    SELECT 1 FROM relayer_transactions AS sent
-                    WHERE sent.payment_id = payments.id AND sent.status = 'closed'))
-         FROM payments WHERE payer = ? AND state NOT IN ('confirmed', 'credited')",
-    )
-    .bind(payer.address().as_slice())
-    .fetch_one(pool)
-    .await?;
-    Ok(PayerRecord {
-        open,
-        failed_settlements,
-    })
 }
 
 pub(in super::super) async fn open_transactions(
@@ -360,17 +325,18 @@ pub(in super::super) async fn is_barred<'e>(
     Ok(row.is_some())
 }
 
+/// Asked in the writer; its terms are those of an index.
+pub(super) const UNSETTLED_CALL: &str = "SELECT 1 FROM payments
+     WHERE payer = ? AND way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed')";
+
 pub(super) async fn has_unsettled_call(
     transaction: &mut SqliteConnection,
     payer: AgentAddress,
 ) -> Result<bool, StoreError> {
-    let row = sqlx::query(
-        "SELECT 1 FROM payments
-         WHERE payer = ? AND way = 'direct' AND state IN ('authorized', 'broadcast', 'confirmed')",
-    )
-    .bind(payer.address().as_slice())
-    .fetch_optional(transaction)
-    .await?;
+    let row = sqlx::query(UNSETTLED_CALL)
+        .bind(payer.address().as_slice())
+        .fetch_optional(transaction)
+        .await?;
     Ok(row.is_some())
 }
 

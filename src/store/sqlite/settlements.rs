@@ -290,17 +290,21 @@ async fn replace_void(
     Ok(())
 }
 
-pub(in super::super) struct CloseTransaction(pub(in super::super) OpenTransaction);
+pub(in super::super) struct CloseTransaction {
+    pub(in super::super) open: OpenTransaction,
+    pub(in super::super) reverted: bool,
+}
 
 impl Command for CloseTransaction {
     type Answer = ();
 
     async fn execute(&self, transaction: &mut SqliteConnection) -> Result<(), StoreError> {
-        let place = Place::of(&self.0)?;
+        let place = Place::of(&self.open)?;
         sqlx::query(
-            "UPDATE relayer_transactions SET status = 'closed'
+            "UPDATE relayer_transactions SET status = 'closed', reverted = ?
              WHERE chain_id = ? AND relayer = ? AND account_nonce = ?",
         )
+        .bind(self.reverted)
         .bind(place.chain_id)
         .bind(place.relayer)
         .bind(place.account_nonce)

@@ -54,7 +54,8 @@ impl Command for MoveSuspense {
         };
         let credits = payment.credits;
         if payment.booked != Some(Booked::Suspense) {
-            if !was_moved(transaction, &payment).await? {
+            // What the chain dropped since is with nobody.
+            if payment.booked.is_none() || !was_moved(transaction, &payment).await? {
                 let state = payment.state;
                 return Ok(Err(MoveRefusal::NotInSuspense { state }));
             }
@@ -108,17 +109,19 @@ impl MoveSuspense {
     }
 }
 
+/// Asked in the writer; its list of reasons is that of an index.
+pub(super) const WAS_MOVED: &str = "SELECT 1 FROM postings
+     WHERE reference = ? AND reason = 'attribution'
+       AND reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery', 'refund', 'refund_void')";
+
 async fn was_moved(
     transaction: &mut SqliteConnection,
     payment: &Payment,
 ) -> Result<bool, StoreError> {
-    let row = sqlx::query(
-        "SELECT 1 FROM postings WHERE reference = ? AND reason = 'attribution'
-           AND reason IN ('purchase', 'direct_call', 'suspense', 'attribution', 'reversal', 'recovery', 'refund', 'refund_void')",
-    )
-    .bind(payment.id.to_string())
-    .fetch_optional(transaction)
-    .await?;
+    let row = sqlx::query(WAS_MOVED)
+        .bind(payment.id.to_string())
+        .fetch_optional(transaction)
+        .await?;
     Ok(row.is_some())
 }
 

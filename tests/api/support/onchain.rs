@@ -162,6 +162,24 @@ impl Chain {
         self.send_from(Wallet::random().address(), None, code).await
     }
 
+    /// The contract that `sender` makes by its first transaction pays 10,000 base units for each block
+    /// of the chain, from what it holds: the same transaction pays more in a later block.
+    pub(crate) async fn pay_by_height(&self, sender: Address, to: Address) -> B256 {
+        let mut code = Vec::new();
+        code.push(0x7f);
+        code.extend_from_slice(&Usdc::transferCall::SELECTOR);
+        code.extend_from_slice(&[0; 28]);
+        code.extend([0x60, 0, 0x52, 0x7f]);
+        code.extend_from_slice(to.into_word().as_slice());
+        code.extend([0x60, 4, 0x52]);
+        // NUMBER * 10,000
+        code.extend([0x43, 0x61, 0x27, 0x10, 0x02, 0x60, 36, 0x52]);
+        code.extend([0x60, 0, 0x60, 0, 0x60, 68, 0x60, 0, 0x60, 0, 0x73]);
+        code.extend_from_slice(USDC.as_slice());
+        code.extend([0x5a, 0xf1, 0x00]);
+        self.send_from(sender, None, code).await
+    }
+
     /// `CreditsPurchase`, which takes USDC and passes it on to `treasury`.
     pub(crate) async fn open_shop(&self, treasury: Address) -> OnChainShop {
         let artifact: Value = serde_json::from_str(ARTIFACT).unwrap();

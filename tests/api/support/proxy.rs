@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use alloy::primitives::B256;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -39,6 +40,10 @@ pub(crate) enum Fault {
     Slow(Duration),
     /// Logs of more than so many blocks are refused.
     Narrow(u64),
+    /// Logs that come to more than one address at once are refused, whatever the range.
+    Crowded,
+    /// What is asked of this transaction is lost.
+    LostOf(B256),
 }
 
 impl Fault {
@@ -46,6 +51,8 @@ impl Fault {
     fn strikes(self, call: &Value) -> bool {
         match self {
             Self::Narrow(blocks) => blocks_asked(call) > blocks,
+            Self::Crowded => call["params"][0]["topics"][2].is_array(),
+            Self::LostOf(transaction) => call["params"][0] == json!(transaction),
             _ => true,
         }
     }
@@ -63,11 +70,14 @@ impl Fault {
         };
         match self {
             Self::Slow(_) => None,
-            Self::Lost | Self::Unheard => Some(StatusCode::BAD_GATEWAY.into_response()),
+            Self::Lost | Self::LostOf(_) | Self::Unheard => {
+                Some(StatusCode::BAD_GATEWAY.into_response())
+            }
             Self::Says(text) => result(json!(text)),
             Self::Nothing => result(Value::Null),
             Self::Empty => result(json!([])),
             Self::Narrow(_) => Self::Refused("query exceeds max block range").answer(id),
+            Self::Crowded => Self::Refused("query returned more than 10000 results").answer(id),
             Self::Refused(message) | Self::Denied(message) => {
                 let error = json!({ "code": -32000, "message": message });
                 let reply = json!({ "jsonrpc": "2.0", "id": id, "error": error });
@@ -79,14 +89,14 @@ impl Fault {
     /// Its name, for totals.
     const fn name(self) -> &'static str {
         match self {
-            Self::Lost => "lost",
+            Self::Lost | Self::LostOf(_) => "lost",
             Self::Unheard => "done, unheard",
             Self::Says(_) => "misstated",
             Self::Refused(_) => "refused",
             Self::Denied(_) => "done, denied",
             Self::Nothing | Self::Empty => "answered with nothing",
             Self::Slow(_) => "slow",
-            Self::Narrow(_) => "narrow",
+            Self::Narrow(_) | Self::Crowded => "narrow",
         }
     }
 }

@@ -2,25 +2,20 @@
 //!
 //! Looks before each act, so that it may be run again after any end: what is there stays.
 
+mod accounts;
 mod act;
 mod report;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use alloy::primitives::{Address, B256, U256};
 
-use self::report::Report;
+use self::{accounts::check_not_in_use, report::Report};
 use super::place::{PlaceArgs, chain_failed, key, network};
 use crate::{
-    app::{
-        cli::{
-            outcome::{Done, Failed},
-            progress::waiting,
-        },
-        config,
+    app::cli::{
+        outcome::{Done, Failed},
+        progress::waiting,
     },
     base::AgentAddress,
     chain::{Account, Contract, Network, OwnerCall},
@@ -105,10 +100,10 @@ struct Deployment {
 
 pub(super) async fn run(args: &Args) -> Result<Done, Failed> {
     let config = args.place.load()?;
-    if let Some(path) = &args.key_file {
-        check_not_relayers(path, &config)?;
-    }
     let deployment = Deployment::new(args, network(&config)?)?;
+    if let Some(account) = &deployment.account {
+        check_not_in_use(account.address(), &deployment.network, &config)?;
+    }
     let contracts = args.contract.contracts();
     for contract in contracts {
         // Before anything else: this is known whatever happens.
@@ -140,21 +135,6 @@ pub(super) async fn run(args: &Args) -> Result<Done, Failed> {
         report.owned_by(owner, calls);
     }
     Ok(report.done())
-}
-
-/// A running service hands out its relayers' account nonces from its own books.
-fn check_not_relayers(path: &Path, config: &config::Network) -> Result<(), Failed> {
-    let Ok(path) = path.canonicalize() else {
-        // What is wrong with it is said when it is read.
-        return Ok(());
-    };
-    let mut relayers = config.relayer_keys.iter();
-    if relayers.any(|key| key.path.canonicalize().is_ok_and(|relayer| relayer == path)) {
-        let detail = "The key is that of a relayer, whose account a running service uses.";
-        return Err(Failed::usage("RELAYER_KEY", detail)
-            .next("make a key with `counterfoil keygen --out FILE`, and send gas to its address"));
-    }
-    Ok(())
 }
 
 impl Selection {
